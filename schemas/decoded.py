@@ -1,0 +1,93 @@
+"""What the codec hands over: one record of the log, validated, normalised, and with every id computed.
+
+Everything below the codec (folds, identity, projector) reads this and never the raw JSON. Tuples, because one is made for
+every event on the hot path and they are immutable.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from customer_timeline.schemas.touchpoint import TouchpointData
+
+Actor = Literal["customer", "company", "system"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(instant: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00Z; exact, no float on the way. `instant` must be aware."""
+    return (instant - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The aware UTC instant of `to_micros`."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Identifier(NamedTuple):
+    """A normalised value that means a person: `kind` such as `email`, and its keyed hash as id (canonical UUID text)."""
+
+    identifier_id: str
+    kind: str
+    value: str
+
+
+class Thing(NamedTuple):
+    """An order, contract, opportunity, case or follow-up that an event names; it leads to its owner, it never glues."""
+
+    thing_id: str
+    kind: str
+    value: str
+
+
+class QualityNote(NamedTuple):
+    """Why an identifier of the event was dropped. `value` is left out on purpose: notes are shown and logged."""
+
+    field: str
+    kind: str
+    reason: Literal["blocked", "not_normalisable", "unknown_kind"]
+
+
+class DecodedEvent(NamedTuple):
+    """One record of the log, ready to be folded.
+
+    `identifiers` are usable, distinct and strongest first (rank, then least id), so `identifiers[0]` is the one that
+    the others are linked to. `things` stand in the order order, contract, opportunity, case, follow-up. `direction` is
+    `inbound` (the customer acted), `outbound` (we did) or `system`.
+    """
+
+    event_id: str
+    type: str  # with its version, `purchase.completed.v1`
+    source: str
+    id: str
+    occurred_at: datetime
+    occurred_us: int
+    recorded_at: datetime
+    revision: int
+    actor: Actor
+    sign_of_life: bool
+    channel: str | None
+    identifiers: tuple[Identifier, ...]
+    things: tuple[Thing, ...]
+    continues_thing: bool
+    listed: bool  # False for retractions and identity decisions: in no timeline, count, sighting or link
+    data_quality: tuple[QualityNote, ...]
+    data: TouchpointData
+    value: bytes  # the record's own bytes, as published
+
+    @property
+    def strongest_id(self) -> str | None:
+        """The identifier that the event's other identifiers are linked to."""
+        return self.identifiers[0].identifier_id if self.identifiers else None
+
+    @property
+    def anchor_id(self) -> str | None:
+        """Where the event stands in the timeline: its first thing if it continues one or names nobody, else its
+        strongest identifier; None for events that concern no customer."""
+        if self.things and (self.continues_thing or not self.identifiers):
+            return self.things[0].thing_id
+        return self.identifiers[0].identifier_id if self.identifiers else None
