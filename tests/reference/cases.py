@@ -1,8 +1,9 @@
-"""Small histories with their outcome worked out by hand: who is one customer, which links are refused, whose a thing is.
+"""Small histories with their outcome worked out by hand: who is one customer, which links are refused, whose a thing
+is.
 
-The reference model is tested with them, and so is the product's identity. Names are short on purpose: `identifier("email:ann")`
-gets an id that sorts by value, then kind, so ties by id can be read off the page; event ids sort by name. Times are whole
-seconds, and a fact's place in the list means nothing.
+The reference model is tested with them, and so is the product's identity. Names are short on purpose:
+`identifier("email:ann")` gets an id that sorts by value, then kind, so ties by id can be read off the page; event ids
+sort by name. Times are whole seconds, and a fact's place in the list means nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from reference.identity_model import Decided, Seen
+
 from customer_timeline.schemas.decoded import Identifier, Thing
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
-from reference.identity_model import Decided, Seen
 
 SECOND = 1_000_000
 POLICY = IdentityPolicy()
@@ -230,7 +232,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "links of one event are taken in the order of their pairs",
-        # one event, equal ranks: the anchor is the least id a; pairs (a,b) then (a,c): at two per customer c is left out
+        # equal ranks: the anchor is the least id a; pairs (a,b), then (a,c): at two per customer c is left out
         (seen("e1", 1, "email:a email:c email:b"),),
         {"email:a": "email:a email:b", "email:c": "email:c"},
         {("email:a", "email:c"): "limit:email"},

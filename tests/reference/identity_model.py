@@ -1,7 +1,9 @@
-"""Who is who, the slow way: the rules of identity written out over plain dictionaries and read from the specification only.
+"""Who is who, the slow way: the rules of identity written out over plain dictionaries and read from the specification
+only.
 
-The tests compare the product with this model, so it shares no code with the product's identity, and prefers the obvious to the
-fast: everything is recomputed from the whole set of facts, nothing is cached, nothing depends on the order of arrival.
+The tests compare the product with this model, so it shares no code with the product's identity, and prefers the
+obvious to the fast: everything is recomputed from the whole set of facts, nothing is cached, nothing depends on the
+order of arrival.
 """
 
 from __future__ import annotations
