@@ -1,0 +1,102 @@
+"""The business calendar: which local day and month an instant falls on. Called by every fold that cuts time.
+
+One zone is configured for the whole company. The zone's rules come from the `tzdata` package and never from the
+machine, so that two workers on different machines cut the same days; `tzdata_version()` is part of the projection
+version. Pure: the tables are read once when a calendar is built, and no clock is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import metadata, resources
+from zoneinfo import ZoneInfo
+
+from customer_timeline.schemas.decoded import EPOCH, from_micros
+from customer_timeline.schemas.errors import CustomerTimelineError
+
+DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+
+# An hour of one customer base is asked for again and again; 65,536 hours are seven years of them (some 10 MB). A replay
+# over more than that starts the cache anew rather than letting it grow.
+_CACHED_HOURS = 65_536
+
+_NOT_ASKED_YET: tuple[int, str] = (0, "")
+_EPOCH_ORDINAL = EPOCH.toordinal()
+
+
+def tzdata_version() -> str:
+    """Version of the package whose rules calendars use, such as `2026.1` (IANA's 2026a)."""
+    return metadata.version("tzdata")
+
+
+class UnknownTimeZone(CustomerTimelineError):  # noqa: N818 - the name of the domain
+    """`zone_name` is no zone of the IANA database; use a name such as `Europe/Berlin` or `UTC`."""
+
+    def __init__(self, zone_name: str) -> None:
+        self.zone_name = zone_name
+        super().__init__(
+            f"{zone_name!r} is no time zone of the IANA database (tzdata {tzdata_version()}): "
+            "give a name such as 'Europe/Berlin' or 'UTC'"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (UnknownTimeZone, (self.zone_name,))
+
+
+def _load(zone_name: str) -> ZoneInfo:
+    zones = resources.files("tzdata")
+    if zone_name not in (zones / "zones").read_text(encoding="utf-8").split():
+        raise UnknownTimeZone(zone_name)
+    with zones.joinpath("zoneinfo", *zone_name.split("/")).open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=zone_name)
+
+
+class BusinessCalendar:
+    """Days and months of one time zone, daylight saving included.
+
+    Instants are microseconds since 1970-01-01T00:00Z; days are whole days since 1970-01-01 in the zone. It
+    holds a cache and nothing else; threads may share it.
+    """
+
+    __slots__ = ("_hours", "_zone", "zone_name")
+
+    def __init__(self, zone_name: str) -> None:
+        """Raises UnknownTimeZone where `zone_name` is not in the IANA database."""
+        self.zone_name = zone_name
+        self._zone = _load(zone_name)
+        self._hours: dict[int, tuple[int, str] | None] = {}
+
+    def day(self, us: int) -> int:
+        """The local day of the instant, as days since 1970-01-01 (negative before)."""
+        hour = us // HOUR_US
+        cached = self._hours.get(hour, _NOT_ASKED_YET)
+        if cached is _NOT_ASKED_YET:
+            cached = self._remember(hour)
+        return cached[0] if cached is not None else self._exact(us)[0]
+
+    def month(self, us: int) -> str:
+        """The local month of the instant, `YYYY-MM`."""
+        hour = us // HOUR_US
+        cached = self._hours.get(hour, _NOT_ASKED_YET)
+        if cached is _NOT_ASKED_YET:
+            cached = self._remember(hour)
+        return cached[1] if cached is not None else self._exact(us)[1]
+
+    def _remember(self, hour: int) -> tuple[int, str] | None:
+        """What every instant of this hour shares; None where a local midnight or a change of offset lies within it."""
+        first, last = hour * HOUR_US, hour * HOUR_US + HOUR_US - 1
+        known: tuple[int, str] | None = self._exact(first)
+        if known != self._exact(last) or self._offset(first) != self._offset(last):
+            known = None
+        if len(self._hours) >= _CACHED_HOURS:
+            self._hours.clear()
+        self._hours[hour] = known
+        return known
+
+    def _offset(self, us: int) -> timedelta | None:
+        return from_micros(us).astimezone(self._zone).utcoffset()
+
+    def _exact(self, us: int) -> tuple[int, str]:
+        local = from_micros(us).astimezone(self._zone)
+        return local.toordinal() - _EPOCH_ORDINAL, f"{local.year:04d}-{local.month:02d}"

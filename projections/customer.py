@@ -1,0 +1,186 @@
+"""The customer: one state per customer, folded from the events that are theirs.
+
+Facts that merge (design: states are a commutative, associative combine over disjoint sets of events): activity for
+every event, and what single types add, found by the class of their data in `_FOLDS`. Called by the projector (apply,
+combine, encode, decode, columns) and by the API's reader (decode, describe). Judgements (stage, flags) are derived
+elsewhere, from facts and a time.
+
+The encoded facts are read by analysts as `customer.facts`; docs/reference/customer-facts.md documents them:
+
+    {"activity":  see `projections.activity.ActivityFacts`,
+     "profile":   {trait: see `projections.profile.Register`},
+     "purchases": see `projections.purchases.PurchaseFacts`,
+     "seen":      {identifier_id: [first_us, last_us]}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+import orjson
+
+from customer_timeline.projections import activity, profile, purchases
+from customer_timeline.projections.activity import ActivityFacts
+from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.profile import ProfileFacts
+from customer_timeline.projections.purchases import PurchaseFacts
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.touchpoint import TouchpointData
+from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
+from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
+
+# identifier_id -> [first, last] instant (microseconds since 1970) at which the customer's events name it
+SeenFacts = dict[str, list[int]]
+
+
+class CustomerFacts:
+    """The accumulator of one customer: the decoded JSON itself, so that decoding and encoding build nothing else.
+
+    Mutable, and private to the fold that holds it. Equal where the facts are equal.
+    """
+
+    __slots__ = ("activity", "profile", "purchases", "seen")
+
+    def __init__(
+        self, activity: ActivityFacts, profile: ProfileFacts, purchases: PurchaseFacts, seen: SeenFacts
+    ) -> None:
+        self.activity = activity
+        self.profile = profile
+        self.purchases = purchases
+        self.seen = seen
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CustomerFacts):
+            return NotImplemented
+        return (
+            self.activity == other.activity
+            and self.profile == other.profile
+            and self.purchases == other.purchases
+            and self.seen == other.seen
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        # Traits and identifiers are personal and reprs end up in logs.
+        return f"CustomerFacts(events={self.activity['events']})"
+
+
+class CustomerColumns(NamedTuple):
+    """The facts that the customer's row holds as columns of their own. Instants: microseconds since 1970, UTC."""
+
+    events: int
+    signs_of_life: int
+    first_event_us: int | None
+    last_event_us: int | None
+    last_sign_of_life_us: int | None
+    purchases: int
+
+
+def _profile_updated(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    profile.fold(facts.profile, event, cast(ProfileUpdated, event.data))
+
+
+def _purchase_completed(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    purchases.fold_completed(facts.purchases, event, cast(PurchaseCompleted, event.data), calendar)
+
+
+def _purchase_refunded(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    purchases.fold_refunded(facts.purchases, cast(PurchaseRefunded, event.data))
+
+
+# What a type adds beyond activity. A new type that carries facts adds a module with a fold, a combine and a describe, a
+# slot in CustomerFacts and a line here; a type without an entry is activity only.
+_FOLDS: Final[dict[type[TouchpointData], Callable[[CustomerFacts, DecodedEvent, BusinessCalendar], None]]] = {
+    ProfileUpdated: _profile_updated,
+    PurchaseCompleted: _purchase_completed,
+    PurchaseRefunded: _purchase_refunded,
+}
+
+
+class CustomerProjection:
+    """The projection `customer`. Satisfies `projections.protocols.Projection[CustomerFacts]`."""
+
+    __slots__ = ("calendar",)
+
+    name: Final = "customer"
+    version: Final = 1
+
+    def __init__(self, calendar: BusinessCalendar) -> None:
+        self.calendar = calendar
+
+    def initial(self) -> CustomerFacts:
+        """The facts of no events."""
+        return CustomerFacts(activity.initial(), {}, {}, {})
+
+    def apply(self, facts: CustomerFacts, event: DecodedEvent) -> None:
+        """Fold one event into `facts`, in place.
+
+        Total: every type of the catalogue folds; unlisted events (retractions, identity decisions) leave the facts as
+        they are. Order does not matter. An event must be applied once: the timeline's insert tells which are new.
+        """
+        if not event.listed:
+            return
+        activity.fold(facts.activity, event, self.calendar)
+        us = event.occurred_us
+        seen = facts.seen
+        for identifier in event.identifiers:
+            bounds = seen.get(identifier.identifier_id)
+            if bounds is None:
+                seen[identifier.identifier_id] = [us, us]
+            elif us < bounds[0]:
+                bounds[0] = us
+            elif us > bounds[1]:
+                bounds[1] = us
+        fold = _FOLDS.get(type(event.data))
+        if fold is not None:
+            fold(facts, event, self.calendar)
+
+    def combine(self, into: CustomerFacts, other: CustomerFacts) -> None:
+        """Add the facts of other events to `into`, in place; `other` is left as it was."""
+        activity.combine(into.activity, other.activity)
+        profile.combine(into.profile, other.profile)
+        purchases.combine(into.purchases, other.purchases)
+        for identifier_id, (first_us, last_us) in other.seen.items():
+            bounds = into.seen.get(identifier_id)
+            into.seen[identifier_id] = (
+                [first_us, last_us] if bounds is None else [min(bounds[0], first_us), max(bounds[1], last_us)]
+            )
+
+    def encode(self, facts: CustomerFacts) -> bytes:
+        """JSON with sorted keys: equal facts are equal bytes."""
+        return orjson.dumps(
+            {
+                "activity": facts.activity,
+                "profile": facts.profile,
+                "purchases": facts.purchases,
+                "seen": facts.seen,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    def decode(self, encoded: bytes | str) -> CustomerFacts:
+        """The facts of `encode`, from bytes or from what a driver made of a json column."""
+        facts = orjson.loads(encoded)
+        return CustomerFacts(facts["activity"], facts["profile"], facts["purchases"], facts["seen"])
+
+    def columns(self, facts: CustomerFacts) -> CustomerColumns:
+        """What the customer's row repeats outside the JSON, for indexes and lists."""
+        counted = facts.activity
+        return CustomerColumns(
+            counted["events"],
+            counted["signs_of_life"],
+            counted.get("first_event_us"),
+            counted.get("last_event_us"),
+            counted.get("last_sign_of_life_us"),
+            facts.purchases.get("count", 0),
+        )
+
+    def describe(self, facts: CustomerFacts) -> dict[str, Any]:
+        """The facts as the API shows them: `{"profile", "activity", "purchases"}`, ready for JSON."""
+        return {
+            "profile": profile.describe(facts.profile),
+            "activity": activity.describe(facts.activity),
+            "purchases": purchases.describe(facts.purchases),
+        }

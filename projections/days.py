@@ -1,0 +1,145 @@
+"""A set of local days, each with its first and last instant, packed into one string.
+
+Called by the folds that need "on how many days, and when": purchase days now. Two sets merge by union, an instant more
+or less on a known day only moves that day's bounds, so order does not matter and equal sets are equal strings. Both
+instants are kept because the set must also answer "as it was at t", exactly, for a t within a day.
+
+Packing: one record of 12 bytes a day, big-endian, oldest first, in base64 without line breaks, so 16 characters a day:
+
+    20 bits  day           days since 1970-01-01 in the business zone, plus 1
+    38 bits  first instant microseconds after the day's UTC midnight less 16 h
+    38 bits  last instant  the same
+
+Records of one size make an insertion a splice of the string: a customer with ten years of daily purchases (58,448
+characters) pays for one more like a customer with two. A variable-length packing was smaller (11 bytes) and needed a
+full decode.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from itertools import pairwise
+from typing import NamedTuple
+
+from customer_timeline.projections.calendar import DAY_US
+from customer_timeline.schemas.errors import CustomerTimelineError
+
+EMPTY = ""
+
+_RECORD = 16  # characters
+_INSTANT_BITS = 38
+_INSTANT_MASK = (1 << _INSTANT_BITS) - 1
+_DAY_SHIFT = 2 * _INSTANT_BITS
+_DAY_BIAS = 1  # 1970-01-01T00:00Z is still 1969-12-31, day -1, west of Greenwich
+# Local midnight is never more than 14 h (Line Islands) before UTC midnight; 16 h leaves a margin and 2^38 us are 76 h.
+_LEAD_US = 16 * 3_600_000_000
+_MAX_DAY = (1 << 20) - 1 - _DAY_BIAS
+
+
+class InstantOutsideDay(CustomerTimelineError):  # noqa: N818 - the name of the domain
+    """An instant cannot belong to the local day it was filed under; `day` came from another calendar."""
+
+    def __init__(self, day: int, us: int) -> None:
+        self.day = day
+        self.us = us
+        super().__init__(f"instant {us} us cannot lie on local day {day}: take the day from the business calendar")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (InstantOutsideDay, (self.day, self.us))
+
+
+class DayInstants(NamedTuple):
+    """A local day (days since 1970-01-01) and its first and last instant (microseconds since 1970-01-01T00:00Z)."""
+
+    day: int
+    first_us: int
+    last_us: int
+
+
+def _pack(day: int, first_us: int, last_us: int) -> str:
+    zero = day * DAY_US - _LEAD_US
+    first, last = first_us - zero, last_us - zero
+    if not (-_DAY_BIAS <= day <= _MAX_DAY and 0 <= first <= last <= _INSTANT_MASK):
+        raise InstantOutsideDay(day, first_us)
+    record = (day + _DAY_BIAS) << _DAY_SHIFT | first << _INSTANT_BITS | last
+    return b2a_base64(record.to_bytes(12, "big"), newline=False).decode("ascii")
+
+
+def _unpack(record: str) -> DayInstants:
+    number = int.from_bytes(a2b_base64(record), "big")
+    day = (number >> _DAY_SHIFT) - _DAY_BIAS
+    zero = day * DAY_US - _LEAD_US
+    return DayInstants(day, zero + (number >> _INSTANT_BITS & _INSTANT_MASK), zero + (number & _INSTANT_MASK))
+
+
+def count(packed: str) -> int:
+    """How many days the set holds."""
+    return len(packed) // _RECORD
+
+
+def at(packed: str, index: int) -> DayInstants:
+    """The day at a position, oldest first."""
+    return _unpack(packed[index * _RECORD : index * _RECORD + _RECORD])
+
+
+def unpack(packed: str) -> list[DayInstants]:
+    """All days, oldest first."""
+    return [_unpack(packed[start : start + _RECORD]) for start in range(0, len(packed), _RECORD)]
+
+
+def with_instant(packed: str, day: int, us: int) -> str:
+    """The set with one more instant. `us` must lie on `day`, else InstantOutsideDay."""
+    days = count(packed)
+    if days == 0:
+        return _pack(day, us, us)
+    newest = at(packed, days - 1)
+    if day > newest.day:
+        return packed + _pack(day, us, us)
+    index = days - 1
+    found = newest
+    if day < newest.day:
+        index = _position(packed, day)
+        found = at(packed, index)
+    start = index * _RECORD
+    if found.day != day:
+        return packed[:start] + _pack(day, us, us) + packed[start:]
+    if found.first_us <= us <= found.last_us:
+        return packed
+    record = _pack(day, min(us, found.first_us), max(us, found.last_us))
+    return packed[:start] + record + packed[start + _RECORD :]
+
+
+def _position(packed: str, day: int) -> int:
+    """The index of the first record whose day is not before `day`; one such record exists."""
+    low, high = 0, count(packed) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if at(packed, middle).day < day:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def union(packed: str, other: str) -> str:
+    """The days of both sets; a day of both keeps its first and last instant of both."""
+    if not packed or not other:
+        return packed or other
+    bounds = {found.day: found for found in unpack(packed)}
+    for found in unpack(other):
+        mine = bounds.get(found.day, found)
+        bounds[found.day] = DayInstants(found.day, min(mine.first_us, found.first_us), max(mine.last_us, found.last_us))
+    return "".join(_pack(*bounds[day]) for day in sorted(bounds))
+
+
+def twice_median_gap(packed: str) -> int | None:
+    """Twice the median number of days between neighbouring days of the set; None below two days.
+
+    Twice, because the median of an even number of whole gaps may end in a half, and halves of integers stay exact.
+    """
+    days = [found.day for found in unpack(packed)]
+    if len(days) < 2:
+        return None
+    gaps = sorted(later - earlier for earlier, later in pairwise(days))
+    middle = len(gaps) // 2
+    return 2 * gaps[middle] if len(gaps) % 2 else gaps[middle - 1] + gaps[middle]
