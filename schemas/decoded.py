@@ -1,7 +1,7 @@
 """What the codec hands over: one record of the log, validated, normalised, and with every id computed.
 
-Everything below the codec (folds, identity, projector) reads this and never the raw JSON. Tuples, because one is made for
-every event on the hot path and they are immutable.
+Everything below the codec (folds, identity, projector) reads this and never the raw JSON. Tuples, because one is made
+for every event on the hot path and they are immutable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from customer_timeline.schemas.touchpoint import TouchpointData
 
 Actor = Literal["customer", "company", "system"]
+Direction = Literal["inbound", "outbound", "system"]
+
+_DIRECTIONS: dict[Actor, Direction] = {"customer": "inbound", "company": "outbound", "system": "system"}
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -29,7 +32,7 @@ def from_micros(micros: int) -> datetime:
 
 
 class Identifier(NamedTuple):
-    """A normalised value that means a person: `kind` such as `email`, and its keyed hash as id (canonical UUID text)."""
+    """A normalised value that means a person: `kind` such as `email`; its keyed hash is the id (canonical UUID text)."""
 
     identifier_id: str
     kind: str
@@ -56,8 +59,7 @@ class DecodedEvent(NamedTuple):
     """One record of the log, ready to be folded.
 
     `identifiers` are usable, distinct and strongest first (rank, then least id), so `identifiers[0]` is the one that
-    the others are linked to. `things` stand in the order order, contract, opportunity, case, follow-up. `direction` is
-    `inbound` (the customer acted), `outbound` (we did) or `system`.
+    the others are linked to. `things` stand in the order order, contract, opportunity, case, follow-up.
     """
 
     event_id: str
@@ -78,6 +80,12 @@ class DecodedEvent(NamedTuple):
     data_quality: tuple[QualityNote, ...]
     data: TouchpointData
     value: bytes  # the record's own bytes, as published
+    decides: tuple[Identifier, Identifier] | None = None  # the pair that an identity decision is about, stronger first
+
+    @property
+    def direction(self) -> Direction:
+        """`inbound` where the customer acted, `outbound` where we did, else `system`."""
+        return _DIRECTIONS[self.actor]
 
     @property
     def strongest_id(self) -> str | None:

@@ -1,7 +1,7 @@
 """Errors of the whole product: one root, and what the codec raises for a record that is no event.
 
-Every error of this distribution derives from `CustomerTimelineError` and reads as a sentence: what, where, what to do. Messages
-never carry the values of personal fields, so they may be logged and stored beside a dead letter.
+Every error of this distribution derives from `CustomerTimelineError` and reads as a sentence: what, where, what to do.
+Messages never carry the values of personal fields, so they may be logged and stored beside a dead letter.
 """
 
 from __future__ import annotations
@@ -31,14 +31,19 @@ class RejectionReason(StrEnum):
 class InvalidEvent(CustomerTimelineError):  # noqa: N818 - the name of the domain: an invalid event, not a failure of ours
     """A record is no valid event.
 
-    `type` is the event's type where it could be read, `field` the path of the first field at fault (`data.total.amount`,
-    None where the record as a whole is at fault), `detail` what is expected there. None of them holds a value of the event
-    other than its type.
+    `type` is the event's type where it could be read, `field` the path of the first field at fault
+    (`data.total.amount`; None where the record as a whole is at fault), `detail` what is expected there. None of them
+    holds a value of the event other than its type.
     """
 
     def __init__(
-        self, reason: RejectionReason, detail: str, *, type: str | None = None, field: str | None = None
-    ) -> None:  # noqa: A002
+        self,
+        reason: RejectionReason,
+        detail: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the attribute's own name
+        field: str | None = None,
+    ) -> None:
         self.reason = reason
         self.type = type
         self.field = field

@@ -19,7 +19,9 @@ class KindPolicy(BaseModel):
 
     rank: int = Field(ge=1, le=1000, description="Strength: the event is anchored at its highest rank.")
     max_per_customer: int | None = Field(
-        default=None, ge=1, description="An automatic link that would give one customer more values than this is refused."
+        default=None,
+        ge=1,
+        description="An automatic link that would give one customer more values than this is refused.",
     )
     share_limit: int = Field(
         default=5, ge=1, description="A value seen with more identifiers of one stronger kind than this glues nobody."
@@ -28,7 +30,21 @@ class KindPolicy(BaseModel):
     blocked: tuple[str, ...] = Field(default=(), description="Normalised values that mean nobody.")
 
 
-_NOBODY = ("null", "none", "undefined", "nil", "n/a", "na", "unknown", "anonymous", "test", "0", "-1", "0000000", "00000000")
+_NOBODY = (
+    "null",
+    "none",
+    "undefined",
+    "nil",
+    "n/a",
+    "na",
+    "unknown",
+    "anonymous",
+    "test",
+    "0",
+    "-1",
+    "0000000",
+    "00000000",
+)
 
 
 def _default_kinds() -> dict[str, KindPolicy]:

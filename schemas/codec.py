@@ -1,0 +1,316 @@
+"""The codec: bytes of the log to events, and back. The one place where a record becomes an event or is refused.
+
+`decode` is what the projector calls for every record: one pass of the JSON parser validates everything, identifiers are
+normalised, ids computed. `parse` is the same without the checks of time, for publishing. Pure: the time at which a record was
+appended is an argument. Whatever the bytes, the only exception is `InvalidEvent`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.decoded import DecodedEvent, Identifier, QualityNote, Thing, to_micros
+from customer_timeline.schemas.duplicate_keys import DuplicateKey, has_duplicate_keys, loads_unique
+from customer_timeline.schemas.envelope import (
+    MAX_EVENT_BYTES,
+    Event,
+    build_adapter,
+    event_adapter,
+    event_id,
+    event_model,
+)
+from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
+from customer_timeline.schemas.identifiers import IdentifierSpace
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+from customer_timeline.schemas.rejection import from_validation, showable_type, unknown_type
+from customer_timeline.schemas.touchpoint import CHANNELS, IdentityDecision, TouchpointData
+from customer_timeline.schemas.upcasters import UPCASTERS, Upcasters
+from customer_timeline.schemas.values import Instant
+
+DEFAULT_MAX_FUTURE: Final = timedelta(minutes=5)
+
+_INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
+
+
+class _TypeFacts(NamedTuple):
+    """What a type declares, looked up once."""
+
+    concerns_customer: bool
+    listed: bool
+    continues_thing: bool
+    thing_fields: tuple[tuple[str, str], ...]
+    least_revision: int
+
+
+class _Named(NamedTuple):
+    """Whom and what an event names."""
+
+    identifiers: tuple[Identifier, ...]
+    things: tuple[Thing, ...]
+    notes: tuple[QualityNote, ...]
+    decides: tuple[Identifier, Identifier] | None
+
+
+class Codec:
+    """Reads and writes events for one deployment: its identity policy, its secret, its channels.
+
+    Build one and keep it: the caches are what makes it fast. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        policy: IdentityPolicy,
+        secret: bytes,
+        *,
+        max_future: timedelta = DEFAULT_MAX_FUTURE,
+        extra_channels: frozenset[str] = frozenset(),
+        upcasters: Upcasters = UPCASTERS,
+        catalogue: Mapping[str, type[TouchpointData]] = CATALOGUE,
+    ) -> None:
+        self.space = IdentifierSpace(policy, secret)
+        self.max_future = max_future
+        self.channels = CHANNELS | extra_channels
+        self._upcasters = upcasters
+        self._catalogue = catalogue
+        self._facts = {data: _facts(data) for data in catalogue.values()}
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Event[Any]]:
+        return event_adapter() if self._catalogue is CATALOGUE else build_adapter(self._catalogue.values())
+
+    def decode(self, value: bytes | None, *, appended_at: datetime, recorded_header: str | None = None) -> DecodedEvent:
+        """The event in `value`, a record that the log took in at `appended_at` (aware).
+
+        `recorded_header` is the Kafka header `recordedtime` where there is one. Raises InvalidEvent, and nothing else.
+        """
+        event = self._read(value)
+        data: TouchpointData = event.data
+        facts = self._facts[type(data)]
+        named = self._name(event, facts)
+        occurred_us = to_micros(event.time)
+        recorded_at = self._recorded_at(event, appended_at, recorded_header)
+        self._check_time(event.type, occurred_us, recorded_at)
+        return DecodedEvent(
+            event_id=event_id(event.source, event.id),
+            type=event.type,
+            source=event.source,
+            id=event.id,
+            occurred_at=event.time.astimezone(UTC),
+            occurred_us=occurred_us,
+            recorded_at=recorded_at,
+            revision=event.revision,
+            actor=data.acting(),
+            sign_of_life=data.is_sign_of_life(),
+            channel=getattr(data, "channel", None),
+            identifiers=named.identifiers,
+            things=named.things,
+            continues_thing=facts.continues_thing,
+            listed=facts.listed,
+            data_quality=named.notes,
+            data=data,
+            value=value or b"",
+            decides=named.decides,
+        )
+
+    def parse(self, value: bytes) -> Event[Any]:
+        """The event in `value`, at the newest version of its type. Everything is checked but the times.
+
+        Raises InvalidEvent, and nothing else.
+        """
+        event = self._read(value)
+        self._name(event, self._facts[type(event.data)])
+        return event
+
+    def encode(self, event: Event[Any]) -> bytes:
+        """The bytes to publish: UTF-8 JSON, fields equal to their default left out, instants in UTC."""
+        return event.model_dump_json(exclude_defaults=True).encode()
+
+    def partition_key(self, event: Event[Any]) -> bytes | None:
+        """The record's key: id of the event's anchor, never a raw value. None where the event names nobody and nothing.
+
+        Speed rests on it, correctness does not.
+        """
+        facts = self._facts[type(event.data)]
+        named = self._name(event, facts)
+        if named.decides is not None:
+            return named.decides[0].identifier_id.encode()
+        if named.things and (facts.continues_thing or not named.identifiers):
+            return named.things[0].thing_id.encode()
+        return named.identifiers[0].identifier_id.encode() if named.identifiers else None
+
+    def canonical_hash(self, content: bytes | Event[Any] | DecodedEvent) -> bytes:
+        """SHA-256 (32 bytes) of the canonical content: the event at its newest version, without time and revision.
+
+        Two records of one event with equal hashes say the same: fields equal to their default, the order of keys, the
+        notation of decimals and instants make no difference.
+        """
+        event = self._read(content) if isinstance(content, bytes) else content
+        canonical = {
+            "type": event.type,
+            "source": event.source,
+            "id": event.id,
+            "data": event.data.model_dump(mode="json", exclude_defaults=True),
+        }
+        return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).digest()
+
+    # Reading
+
+    def _read(self, value: bytes | None) -> Event[Any]:
+        if not value:
+            raise InvalidEvent(RejectionReason.NOT_JSON, "the record is empty")
+        if len(value) > MAX_EVENT_BYTES:
+            raise InvalidEvent(RejectionReason.TOO_LARGE, f"expected at most {MAX_EVENT_BYTES} bytes")
+        try:
+            event = self._adapter.validate_json(value)
+        except ValidationError as exc:
+            event = self._read_otherwise(value, exc)
+        else:
+            if has_duplicate_keys(value, event):
+                raise _duplicate_key(event.type)
+        self._check_declared(event)
+        return event
+
+    def _read_otherwise(self, value: bytes, error: ValidationError) -> Event[Any]:
+        """Lift an old version; for everything else raise what is wrong with the record."""
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "union_tag_not_found":
+            raise InvalidEvent(
+                RejectionReason.INVALID_ENVELOPE, "expected a type such as purchase.completed.v1", field="type"
+            ) from error
+        if first["type"] != "union_tag_invalid":
+            type_name = first["loc"][0] if first["loc"] else None
+            raise from_validation(error, type_name, tagged=True) from error
+        try:
+            record = loads_unique(value)
+        except DuplicateKey as exc:
+            raise _duplicate_key(None) from exc
+        type_name = record["type"]
+        if not isinstance(type_name, str):
+            raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, "expected a string", field="type") from error
+        if self._upcasters.step(type_name) is None:
+            raise unknown_type(type_name) from error
+        return self._lift(record, type_name)
+
+    def _lift(self, record: dict[str, Any], type_name: str) -> Event[Any]:
+        published_as = type_name
+        while (step := self._upcasters.step(type_name)) is not None:
+            old = _validated(event_model(step.old), record, published_as)
+            record = {**record, "type": step.to_type, "data": dict(step.lift(old.data))}
+            type_name = step.to_type
+        newest = self._catalogue.get(type_name)
+        if newest is None:
+            raise unknown_type(published_as)
+        return _validated(event_model(newest), record, published_as)
+
+    def _check_declared(self, event: Event[Any]) -> None:
+        """What a deployment or a type declares beyond the shape: channels, and the least revision."""
+        channel = getattr(event.data, "channel", None)
+        if channel is not None and channel not in self.channels:
+            detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
+            raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field="data.channel")
+        least = event.data.least_revision
+        if event.revision < least:
+            detail = f"expected at least {least}: it must be higher than that of the event it retracts"
+            raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="revision")
+
+    # Who and what is named
+
+    def _name(self, event: Event[Any], facts: _TypeFacts) -> _Named:
+        data = event.data
+        if isinstance(data, IdentityDecision):
+            return _Named((), (), (), self._pair(data))
+        if not facts.concerns_customer:
+            return _Named((), (), (), None)
+        identifiers, notes = self.space.usable((given.kind, given.value) for given in data.identifiers)
+        things = tuple(
+            self.space.thing(kind, named)
+            for field, kind in facts.thing_fields
+            if (named := getattr(data, field)) is not None
+        )
+        if not identifiers and not things:
+            detail = "expected an identifier that can be used, or a thing such as order_id" + _why(notes)
+            raise InvalidEvent(RejectionReason.NO_USABLE_IDENTIFIER, detail, type=event.type, field="data.identifiers")
+        return _Named(identifiers, things, notes, None)
+
+    def _pair(self, data: IdentityDecision) -> tuple[Identifier, Identifier]:
+        for field in ("a", "b"):
+            given = getattr(data, field)
+            outcome = self.space.normalise(given.kind, given.value)
+            if isinstance(outcome, str):
+                detail = f"expected an identifier that can be used; this one is {outcome.replace('_', ' ')}"
+                raise InvalidEvent(
+                    RejectionReason.NO_USABLE_IDENTIFIER, detail, type=data.type_name, field=f"data.{field}"
+                )
+        pair, _ = self.space.usable(((data.a.kind, data.a.value), (data.b.kind, data.b.value)))
+        if len(pair) != 2:
+            detail = "expected another identifier than a: both are the same once normalised"
+            raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=data.type_name, field="data.b")
+        return pair[0], pair[1]
+
+    # Times
+
+    def _recorded_at(self, event: Event[Any], appended_at: datetime, header: str | None) -> datetime:
+        """When the log first took the event in: the header, else the attribute, else when this record was appended."""
+        recorded = event.recordedtime
+        if header is not None:
+            try:
+                recorded = _INSTANT.validate_json(json.dumps(header))
+            except ValidationError as exc:
+                detail = "expected the header recordedtime to be an instant such as 2026-01-31T09:30:00Z"
+                raise InvalidEvent(
+                    RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="recordedtime"
+                ) from exc
+        if recorded is None:
+            return appended_at
+        if recorded > appended_at:
+            detail = "expected an instant that is not after the record was appended to this log"
+            raise InvalidEvent(RejectionReason.RECORDED_AHEAD, detail, type=event.type, field="recordedtime")
+        if to_micros(recorded) < 0:
+            detail = "expected an instant from 1970 on"
+            raise InvalidEvent(RejectionReason.BEFORE_1970, detail, type=event.type, field="recordedtime")
+        return recorded.astimezone(UTC)
+
+    def _check_time(self, type_name: str, occurred_us: int, recorded_at: datetime) -> None:
+        if occurred_us < 0:
+            detail = "expected an instant from 1970 on"
+            raise InvalidEvent(RejectionReason.BEFORE_1970, detail, type=type_name, field="time")
+        if occurred_us > to_micros(recorded_at + self.max_future):
+            seconds = self.max_future // timedelta(seconds=1)
+            detail = (
+                f"expected an instant at most {seconds} s after the log recorded the event; check the source's clock"
+            )
+            raise InvalidEvent(RejectionReason.FUTURE, detail, type=type_name, field="time")
+
+
+def _facts(data: type[TouchpointData]) -> _TypeFacts:
+    return _TypeFacts(
+        data.concerns_customer, data.listed, data.continues_thing(), data.thing_fields(), data.least_revision
+    )
+
+
+def _validated(model: type[BaseModel], record: Mapping[str, Any], published_as: str) -> Event[Any]:
+    # Through JSON again, because values are validated as JSON: strings for instants and decimals, lists for tuples.
+    try:
+        validated = model.model_validate_json(json.dumps(record))
+    except ValidationError as exc:
+        raise from_validation(exc, published_as, tagged=False) from exc
+    return validated  # type: ignore[return-value]
+
+
+def _duplicate_key(type_name: str | None) -> InvalidEvent:
+    detail = "an object gives the same key twice, so readers would disagree on its value"
+    return InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=showable_type(type_name))
+
+
+def _why(notes: Iterable[QualityNote]) -> str:
+    told = ", ".join(f"{note.kind} is {note.reason.replace('_', ' ')}" for note in notes)
+    return f"; {told}" if told else ""

@@ -1,0 +1,18 @@
+"""What operators decide about identifiers."""
+
+from __future__ import annotations
+
+from customer_timeline.schemas.touchpoint import IdentityDecision
+
+
+class IdentityLinked(IdentityDecision):
+    """An operator decided that two identifiers mean one customer, whatever the events say."""
+
+    type_name = "identity.linked.v1"
+    who = "system"
+    example = {
+        "a": {"kind": "member_id", "value": "M-4711"},
+        "b": {"kind": "phone", "value": "+1 202 555 0143"},
+        "reason": "Confirmed on the phone.",
+        "operator": "agent-7",
+    }

@@ -1,0 +1,79 @@
+"""Profiles: what a channel learnt about a person. Traits describe, they never identify."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from customer_timeline.schemas.touchpoint import CustomerTouchpoint
+from customer_timeline.schemas.values import IsoDate, Part, Personal, ShortText, ShortTexts
+
+_Text = Annotated[ShortText | None, Personal()]
+_Texts = Annotated[ShortTexts | None, Personal()]
+_Day = Annotated[IsoDate | None, Personal()]
+
+
+class Address(Part):
+    """A postal address; `kind` says what it is for, such as home, work, billing or shipping."""
+
+    kind: ShortText
+    line1: _Text = None
+    city: _Text = None
+    region: _Text = None
+    postal_code: _Text = None
+    country: _Text = None
+
+
+class Traits(Part):
+    """What is said about the person. A field left out says nothing; an explicit null forgets the value."""
+
+    given_name: _Text = None
+    family_name: _Text = None
+    full_name: _Text = None
+    birthday: _Day = None
+    anniversary: _Day = None
+    gender: _Text = None
+    language: _Text = None
+    timezone: _Text = None
+    emails: _Texts = None
+    phones: _Texts = None
+    addresses: Annotated[tuple[Address, ...] | None, Field(max_length=20), Personal()] = None
+    company: _Text = None
+    title: _Text = None
+    industry: _Text = None
+    interests: _Texts = None
+    hobbies: _Texts = None
+    needs: _Texts = None
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Names of the traits that the event forgets by an explicit null."""
+        return frozenset(name for name in self.model_fields_set if getattr(self, name) is None)
+
+    @model_serializer(mode="wrap")
+    def _keep_explicit_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Leaving out what equals its default must not turn "forget the birthday" into "says nothing of the birthday".
+        said: dict[str, Any] = handler(self)
+        return {name: said.get(name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
+class ProfileUpdated(CustomerTouchpoint):
+    """A channel learnt or forgot something about the person."""
+
+    type_name = "profile.updated.v1"
+    who = "system"
+    example = {
+        "identifiers": [{"kind": "crm_id", "value": "C-1001"}, {"kind": "email", "value": "ann@example.com"}],
+        "channel": "crm",
+        "traits": {
+            "given_name": "Ann",
+            "family_name": "Lee",
+            "birthday": "1988-05-17",
+            "phones": ["+12025550143"],
+            "addresses": [{"kind": "home", "city": "Washington", "country": "US"}],
+            "gender": None,
+        },
+    }
+
+    traits: Traits
