@@ -73,17 +73,29 @@ def history_of(records: Iterable[Record], codec: Codec) -> History:
     found: dict[str, dict[tuple[int, int, bytes], Told]] = defaultdict(dict)
     dead: dict[tuple[str, str], bool] = {}
     for record in records:
-        value = record.value if record.value is not None else b""
+        value = record.value or b""
         try:
-            decoded = codec.decode(value, appended_at=record.appended_at, recorded_header=record.recorded_header)
+            decoded = codec.decode(record.value, appended_at=record.appended_at, recorded_header=record.recorded_header)
         except InvalidEvent as error:
             dead[hashlib.sha256(value).hexdigest(), str(error.reason)] = True
+            continue
+        if not _storable(parsed(value)):
+            dead[hashlib.sha256(value).hexdigest(), "unstorable"] = True
             continue
         told = Told(decoded, codec.canonical_hash(value), decoded.recorded_at)
         told = found[decoded.event_id].setdefault(told.rank, told)
         told.recorded_at = min(told.recorded_at, decoded.recorded_at)
         told.spellings.append(parsed(value))
     return History({e: [by[r] for r in sorted(by)] for e, by in found.items()}, dead)
+
+
+def _storable(value: Any) -> bool:
+    """Postgres keeps no U+0000 in any text, and so none in jsonb."""
+    if isinstance(value, str):
+        return "\x00" not in value
+    if isinstance(value, dict):
+        return all(_storable(key) and _storable(inner) for key, inner in value.items())
+    return all(map(_storable, value)) if isinstance(value, list) else True
 
 
 def parsed(value: bytes | str) -> Any:
@@ -96,7 +108,7 @@ def reference(
 ) -> Digest:
     """What the tables must say about the records, whatever way they were processed."""
     history = history_of(records, codec)
-    identity = _identity(history, codec, policy)
+    identity = _identity(history, policy)
     by_customer = _events_by_customer(history, identity, policy)
     return {
         "timeline": {t.decoded.event_id: _timeline_row(t, policy) for t in history.winners},
@@ -106,13 +118,13 @@ def reference(
         "identifiers": _identifiers(identity),
         "last_seen": _last_seen(identity, by_customer),
         "links": _links(identity),
-        "decisions": _decisions(history, codec),
+        "decisions": _decisions(history),
         "things": {t: o.owner_id for t, o in identity.owners.items() if o.owner_id},
         "customers": _customers(identity, by_customer, projection),
     }
 
 
-def _identity(history: History, codec: Codec, policy: IdentityPolicy) -> Identity:
+def _identity(history: History, policy: IdentityPolicy) -> Identity:
     seen, decided = [], []
     for tellings in history.tellings.values():
         for place, told in enumerate(tellings):
@@ -120,7 +132,7 @@ def _identity(history: History, codec: Codec, policy: IdentityPolicy) -> Identit
             if event.listed:
                 seen.append(Seen(event.event_id, event.occurred_us, event.identifiers, event.things, place == 0))
             elif _family(event) in DECISIONS:
-                a, b = pair_of(event, codec)
+                a, b = pair_of(event)
                 verdict = DECISIONS[_family(event)]
                 decided.append(Decided(event.event_id, event.occurred_us, a, b, verdict, place == 0))
     return identity_of(seen, decided, policy)
@@ -130,10 +142,11 @@ def _family(event: DecodedEvent) -> str:
     return event.type.rpartition(".v")[0]
 
 
-def pair_of(event: DecodedEvent, codec: Codec) -> tuple[Identifier, Identifier]:
+def pair_of(event: DecodedEvent) -> tuple[Identifier, Identifier]:
     """The two identifiers that a decision is about, normalised."""
-    a, b = event.decision  # type: ignore[attr-defined]
-    return a, b
+    if event.decides is None:
+        raise LookupError(f"The decision {event.event_id} decides nothing.")
+    return event.decides
 
 
 def _anchor(event: DecodedEvent, policy: IdentityPolicy) -> str | None:
@@ -228,13 +241,13 @@ def _links(identity: Identity) -> dict[Any, Any]:
     return out
 
 
-def _decisions(history: History, codec: Codec) -> dict[Any, Any]:
+def _decisions(history: History) -> dict[Any, Any]:
     out = {}
     for told in history.winners:
         event = told.decoded
         if _family(event) in DECISIONS:
             out[event.event_id] = {
-                "pair": frozenset(i.identifier_id for i in pair_of(event, codec)),
+                "pair": frozenset(i.identifier_id for i in pair_of(event)),
                 "verdict": DECISIONS[_family(event)],
                 "occurred_at": event.occurred_at,
                 "reason": event.data.reason,  # type: ignore[attr-defined]
