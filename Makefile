@@ -7,9 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 # The stamp is the last thing that setup writes: an interrupted setup starts again.
 READY := .venv/.ready
-PACKAGES := schemas projections producers streams api runtime
-# Code that is type-checked beside the six packages.
-SCRIPTS := $(wildcard tests benchmarks examples)
+PACKAGES := $(addprefix customer_timeline.,schemas projections producers streams api runtime) docs benchmarks
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -38,12 +36,12 @@ check: $(READY)  ## lint, format, types, layers, generated files are current
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check . ; exit 1; }
 	@echo "check: lint and format ok"
-	@MYPYPATH=.typing $(BIN)/mypy --no-error-summary $(addprefix -p customer_timeline.,$(PACKAGES))
-	@MYPYPATH=.typing $(BIN)/mypy --no-error-summary $(SCRIPTS)
+	@$(BIN)/mypy --no-error-summary $(addprefix -p ,$(PACKAGES))
+	@$(BIN)/mypy --no-error-summary tests examples
 	@echo "check: types ok"
 	@PYTHONPATH=.typing $(BIN)/lint-imports --no-logo > .venv/layers.log || { cat .venv/layers.log; exit 1; }
 	@echo "check: layers ok"
-	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m docs.generate --check
 
 test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
 	@$(BIN)/pytest -m "not verify and not soak" $(ARGS)
@@ -58,7 +56,7 @@ bench: $(READY)  ## the benchmark (ARGS="--quick")
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(READY)  ## write the generated reference pages and schemas again
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 lock: $(READY)  ## resolve the dependencies again; commit what changes
 	@$(UV_COMPILE) --upgrade --extra worker --extra api --extra embedded -o requirements.lock

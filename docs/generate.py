@@ -1,0 +1,53 @@
+"""Write the generated reference pages (`make docs`), or say which of them are out of date (`--check`, in `make check`).
+
+Run as `python -m docs.generate` from the top folder. Each generator is a pure function from the code to a page's text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from docs.generators import command_line, database, events, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+Generator = Callable[[], str]
+
+PAGES: Mapping[Path, Generator] = {
+    REFERENCE / "cli.md": command_line.page,
+    REFERENCE / "database.md": database.page,
+    REFERENCE / "events.md": events.page,
+    REFERENCE / "settings.md": settings.page,
+}
+
+
+def expected() -> dict[Path, str]:
+    """Every generated file with the text that it should have."""
+    return {path: generator() for path, generator in PAGES.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 if all is (now) current, 1 if `--check` found something out of date."""
+    parser = argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if something is out of date")
+    check = parser.parse_args(arguments).check
+    stale = {path: text for path, text in expected().items() if not path.exists() or path.read_text() != text}
+    for path, text in stale.items():
+        name = path.relative_to(ROOT)
+        if check:
+            sys.stderr.write(f"check: {name} is out of date: run `make docs` and commit it\n")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            sys.stdout.write(f"docs: wrote {name}\n")
+    if check and not stale:
+        sys.stdout.write("check: generated files ok\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
