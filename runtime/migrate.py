@@ -1,7 +1,7 @@
 """Migrations: numbered SQL files, applied once each, in order, under a lock, and never changed after their release.
 
-The table `schema_migration` remembers number, name and SHA-256 of what was applied. Several programs may migrate at once: one
-does, the others wait and find nothing left to do.
+The table `schema_migration` remembers number, name and SHA-256 of what was applied. Several programs may migrate at
+once: one does, the others wait and find nothing left to do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import resources
 from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import parse_dsn
 from psycopg2.sql import SQL, Identifier
 
@@ -73,10 +73,10 @@ def migrate(
     progress: Callable[[Migration], None] | None = None,
     released: Sequence[Migration] | None = None,
 ) -> list[Migration]:
-    """Bring `schema` up to date, creating it where it is missing; returns what was applied, each in its own transaction.
+    """Bring `schema` up to date, creating it where it is missing; returns what was applied, each in a transaction.
 
-    Safe to run from several programs at once, and again after a crash. Raises MigrationError where a migration fails, where
-    an applied one was changed since, or where the schema is newer than this version.
+    Safe to run from several programs at once, and again after a crash. Raises MigrationError where a migration fails,
+    where an applied one was changed since, or where the schema is newer than this version.
     """
     released = released_migrations() if released is None else released
     with _connected(dsn, schema) as connection, connection.cursor() as cursor:

@@ -1,7 +1,7 @@
 """Every setting of the product: environment variables `CUSTOMER_TIMELINE_*`, read once, checked together.
 
-Only the composition root reads this; the layers below get values as arguments. `docs/reference/settings.md` is generated
-from the descriptions here.
+Only the composition root reads this; the layers below get values as arguments. `docs/reference/settings.md` is
+generated from the descriptions here.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import zoneinfo
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettings
 
@@ -24,6 +24,7 @@ from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 PREFIX = "CUSTOMER_TIMELINE_"
 DEVELOPMENT_SECRET = "development-secret-not-for-production"  # noqa: S105 (refused wherever real data may be)
+MASK = "**********"
 _TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"
 
 
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
 
     identity_secret: SecretStr = Field(
         SecretStr(DEVELOPMENT_SECRET),
+        validate_default=True,
         min_length=16,
         description=(
             "Key of the hash that turns identifiers into ids; the same for ever and on every machine of a deployment. "
@@ -85,32 +87,28 @@ class Settings(BaseSettings):
     )
     identity: IdentityPolicy = Field(
         default_factory=IdentityPolicy,
-        description="Kinds of identifiers, how strong each is and what it may glue. What is given changes the defaults.",
+        description="Kinds of identifiers, how strong each is, what it may glue. What is given changes the defaults.",
     )
     extra_channels: frozenset[str] = Field(
         frozenset(), description="Channels beside those of the catalogue, as a JSON list of words."
     )
-    business_time_zone: str = Field(
-        "UTC", description="Zone in which days and months are cut, such as `Europe/Berlin`."
-    )
+    business_time_zone: str = Field("UTC", description="Zone in which days and months are cut: `Europe/Berlin`.")
     max_future_s: int = Field(
         300,
         ge=0,
         le=86_400,
-        description="Events dated further ahead of their recording than this are dead letters (s).",
+        description="Seconds by which an event's time may be ahead of its recording.",
     )
 
-    batch_events: int = Field(
-        5000, ge=1, le=100_000, description="Most events that a worker applies in one transaction."
-    )
+    batch_events: int = Field(5000, ge=1, le=100_000, description="Most events of one transaction of a worker.")
     worker_group: str = Field(
-        "customer-timeline", min_length=1, max_length=200, description="Consumer group of workers."
+        "customer-timeline", min_length=1, max_length=200, description="Consumer group of the workers."
     )
     worker_instance_id: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="Name of this worker, unique in the group: killed and started again under it, it carries on at once.",
+        description="Name of this worker, unique in its group: killed and started again, it carries on at once.",
     )
     metrics_port: int | None = Field(
         None, ge=0, le=65_535, description="Port of a worker's Prometheus metrics on loopback; 0 is any free one."
@@ -151,20 +149,20 @@ class Settings(BaseSettings):
             kinds[name] = {**kinds.get(name, {}), **policy} if isinstance(policy, Mapping) else policy
         return {**given, "kinds": kinds}
 
-    @model_validator(mode="after")
-    def _development_secret_stays_here(self) -> Self:
-        if self.identity_secret.get_secret_value() == DEVELOPMENT_SECRET and not self.everything_is_local:
+    @field_validator("identity_secret")
+    @classmethod
+    def _development_secret_stays_here(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        # The two were checked before (order of the fields); one that is wrong is told by itself.
+        brokers, url = info.data.get("kafka_bootstrap"), info.data.get("database_url")
+        elsewhere = (brokers is not None and not brokers_are_local(brokers)) or (
+            url is not None and not database_is_local(url.get_secret_value())
+        )
+        if given.get_secret_value() == DEVELOPMENT_SECRET and elsewhere:
             raise ValueError(
-                f"{PREFIX}IDENTITY_SECRET is not set, and its default is for development only: Kafka or Postgres is on "
-                'another machine. Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+                "it is not set, and its default is for development only: Kafka or Postgres is on another machine. "
+                'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
-        return self
-
-    @property
-    def everything_is_local(self) -> bool:
-        """Whether Kafka and Postgres are on loopback or a Unix socket."""
-        brokers = (broker.strip().rsplit(":", 1)[0] for broker in self.kafka_bootstrap.split(","))
-        return all(map(is_loopback, brokers)) and database_is_local(self.database_url.get_secret_value())
+        return given
 
 
 def is_loopback(host: str) -> bool:
@@ -177,6 +175,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def brokers_are_local(bootstrap: str) -> bool:
+    """Whether every broker of the list is on loopback."""
+    return all(is_loopback(broker.strip().rsplit(":", 1)[0]) for broker in bootstrap.split(","))
+
+
 def database_is_local(url: str) -> bool:
     """Whether every host of the connection URL is loopback or a Unix socket (no host at all is one too)."""
     words = parse_dsn(url)
@@ -187,7 +190,7 @@ def database_is_local(url: str) -> bool:
 def load_settings(**given: Any) -> Settings:
     """The settings of this process: `given` first, then the environment, then the defaults.
 
-    Raises SettingsError with all problems at once, unknown variables included: a misspelt one would silently do nothing.
+    Raises SettingsError with all problems at once, unknown variables included: a misspelt one would do nothing.
     """
     problems = {name: "unknown setting" for name in sorted(os.environ) if _unknown(name)}
     try:
@@ -207,6 +210,20 @@ def load_settings(**given: Any) -> Settings:
 def variable(*path: str | int) -> str:
     """The environment variable of a field, `identity`, `default_phone_region` for instance."""
     return PREFIX + "__".join(str(part).upper() for part in path) if path else "settings"
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """All settings as plain JSON values. Secrets are masked; of the database URL only its password is."""
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    values["extra_channels"] = sorted(settings.extra_channels)
+    values["database_url"] = masked_url(settings.database_url.get_secret_value())
+    return values
+
+
+def masked_url(url: str) -> str:
+    """The connection URL as `key=value` words, the password masked."""
+    words = parse_dsn(url)
+    return " ".join(f"{key}={MASK if 'password' in key else value}" for key, value in words.items())
 
 
 def _unknown(name: str) -> bool:

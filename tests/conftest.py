@@ -1,7 +1,7 @@
 """Servers and fresh places on them. One fixture, two providers: the embedded servers, or the official images.
 
-Servers start when the first test asks for one and are shared by the session; with xdist the controller starts them once for all
-its workers. What a test writes goes to its own topic and its own database, so tests never see each other.
+Servers start when the first test asks for one and are shared by the session; with xdist the controller starts them once
+for all its workers. What a test writes goes to its own topic and its own database, so tests never see each other.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from psycopg2.sql import SQL, Identifier
 from customer_timeline.runtime.embedded import EmbeddedKafka, EmbeddedPostgres
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.runtime.settings import PREFIX, Settings
+from customer_timeline.schemas.topics import touchpoints_topic
 
 SCHEMA = "customer_timeline"
 KAFKA_IMAGE, POSTGRES_IMAGE = "apache/kafka:4.3.0", "postgres:18"
@@ -228,7 +229,7 @@ def make_topic(kafka_admin: KafkaAdminClient) -> MakeTopic:
 
     def make(partitions: int = 4, **config: str) -> str:
         name = f"test-{uuid.uuid4().hex[:12]}"
-        settings = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1", **config}
+        settings = {**touchpoints_topic(name, partitions, 1).config, **config}
         options = {"num_partitions": partitions, "replication_factor": 1, "configs": settings}
         kafka_admin.create_topics({name: options}, wait_for_metadata=True)
         return name
@@ -238,7 +239,7 @@ def make_topic(kafka_admin: KafkaAdminClient) -> MakeTopic:
 
 @pytest.fixture
 def topic(make_topic: MakeTopic, request: pytest.FixtureRequest) -> str:
-    """A topic of the test's own with 4 partitions; another number by `@pytest.mark.parametrize("topic", [1], indirect=True)`."""
+    """A topic of the test's own with 4 partitions; or `@pytest.mark.parametrize("topic", [1], indirect=True)`."""
     return make_topic(int(getattr(request, "param", 4)))
 
 

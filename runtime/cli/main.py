@@ -1,27 +1,90 @@
-"""The command `customer-timeline`: collects the commands of the sibling modules and turns errors into one line."""
+"""The command `customer-timeline`: collects the commands of the sibling modules and turns errors into one line.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a server is not reachable, 130 interrupted.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
+from importlib.metadata import version
 
 import typer
 
 from customer_timeline.runtime import cli
+from customer_timeline.runtime.settings import SettingsError
 from customer_timeline.schemas.errors import CustomerTimelineError
 
-app = typer.Typer(name="customer-timeline", no_args_is_help=True, add_completion=False)
+FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
-for _module in pkgutil.iter_modules(cli.__path__):
-    if _module.name != "main":
-        importlib.import_module(f"{cli.__name__}.{_module.name}").register(app)
+
+def build_app() -> typer.Typer:
+    """The command line with the commands of every module beside this one."""
+    # Typer's own tracebacks show local variables, which may be somebody's email address.
+    app = typer.Typer(
+        name="customer-timeline",
+        help="Every touchpoint of every customer: from Kafka to one view in Postgres.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for module in sorted(pkgutil.iter_modules(cli.__path__), key=lambda found: found.name):
+        if module.name != "main":
+            importlib.import_module(f"{cli.__name__}.{module.name}").register(app)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(version("customer-timeline"))
+        raise typer.Exit
+
+
+def _options(
+    _version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Every touchpoint of every customer: from Kafka to one view in Postgres."""
 
 
 def main() -> None:
-    """Run the command line; a foreseen error is one line on stderr and exit code 1."""
+    """Run the command line; a foreseen error is one line on stderr and an exit code."""
     try:
-        app()
-    except CustomerTimelineError as error:
-        print(f"customer-timeline: {error}", file=sys.stderr)
-        sys.exit(1)
+        build_app()()
+    except BrokenPipeError:
+        # The reader of our output (`head`) has gone; nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        told = _foreseen(error)
+        if told is None:
+            raise
+        message, code = told
+        print(f"customer-timeline: {message}", file=sys.stderr)
+        sys.exit(code)
+
+
+def _foreseen(error: Exception) -> tuple[str, int] | None:
+    """What to print and the exit code, for errors that are no bug of ours; None for the others."""
+    if isinstance(error, SettingsError):
+        return str(error), USAGE
+    if isinstance(error, CustomerTimelineError):
+        return str(error), int(getattr(error, "exit_code", FAILED))
+    module, name = type(error).__module__.partition(".")[0], type(error).__name__
+    if module == "psycopg2" and name == "OperationalError":
+        return f"Postgres is not reachable: {' '.join(str(error).split())}", UNREACHABLE
+    if module == "kafka" and type(error).__name__ in {
+        "NoBrokersAvailable",
+        "KafkaConnectionError",
+        "KafkaTimeoutError",
+    }:
+        return f"Kafka is not reachable: {error}", UNREACHABLE
+    return None
+
+
+if __name__ == "__main__":
+    main()

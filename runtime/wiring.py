@@ -1,0 +1,130 @@
+"""The composition root: settings in, working parts out. The only place that knows which implementation stands where.
+
+Imports are inside the functions: `customer-timeline --help` must not load a Kafka client, and no part may need the
+extras of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from customer_timeline.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+
+    from customer_timeline.producers.protocol import Publisher
+    from customer_timeline.projections.customer import CustomerProjection
+    from customer_timeline.projections.postgres.reader import PostgresReader
+    from customer_timeline.schemas.codec import Codec
+    from customer_timeline.schemas.identifiers import IdentifierSpace
+    from customer_timeline.schemas.topics import TopicSpec
+
+
+def secret(settings: Settings) -> bytes:
+    """The key of identifiers' ids."""
+    return settings.identity_secret.get_secret_value().encode()
+
+
+def codec(settings: Settings) -> Codec:
+    """From bytes of the log to decoded events, and back."""
+    from customer_timeline.schemas.codec import Codec
+
+    return Codec(
+        settings.identity,
+        secret(settings),
+        max_future=timedelta(seconds=settings.max_future_s),
+        extra_channels=settings.extra_channels,
+    )
+
+
+def identifier_space(settings: Settings) -> IdentifierSpace:
+    """Normalises identifiers and computes their ids."""
+    from customer_timeline.schemas.identifiers import IdentifierSpace
+
+    return IdentifierSpace(settings.identity, secret(settings))
+
+
+def publisher(settings: Settings) -> Publisher:
+    """Appends events to the log; connects at once. Close it, or use it in a `with`."""
+    from customer_timeline.producers.publisher import KafkaPublisher
+
+    return KafkaPublisher(settings.kafka_bootstrap, settings.touchpoints_topic, codec(settings))
+
+
+def topics(settings: Settings) -> tuple[TopicSpec, ...]:
+    """All topics, as they should be; the log first."""
+    from customer_timeline.schemas.topics import changes_topic, touchpoints_topic
+
+    size = (settings.topic_partitions, settings.topic_replication)
+    return touchpoints_topic(settings.touchpoints_topic, *size), changes_topic(settings.changes_topic, *size)
+
+
+def connect(settings: Settings, *, application: str = "customer-timeline") -> Connection:
+    """A new connection: names resolve in the configured schema, the time zone is UTC.
+
+    Raises psycopg2.OperationalError where Postgres cannot be reached.
+    """
+    import psycopg2
+
+    return psycopg2.connect(dsn(settings), application_name=application)
+
+
+def dsn(settings: Settings) -> str:
+    """Connection string with the schema as search_path and UTC; what the URL sets by itself is kept."""
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    url = settings.database_url.get_secret_value()
+    ours = f"-c search_path={settings.database_schema} -c timezone=UTC"
+    return str(make_dsn(url, options=f"{parse_dsn(url).get('options', '')} {ours}".strip()))
+
+
+def customer_projection(settings: Settings) -> CustomerProjection:
+    """The fold of a customer, in the configured business time zone."""
+    from customer_timeline.projections.calendar import BusinessCalendar
+    from customer_timeline.projections.customer import CustomerProjection
+
+    return CustomerProjection(BusinessCalendar(settings.business_time_zone))
+
+
+def reader(settings: Settings) -> PostgresReader:
+    """Reads the views; refuses tables that another projection version wrote."""
+    from customer_timeline.projections.postgres.reader import PostgresReader
+
+    return PostgresReader(
+        settings.database_url.get_secret_value(),
+        settings.database_schema,
+        projection_version=projection_version(settings),
+    )
+
+
+def projection_version(settings: Settings) -> str:
+    """What the tables depend on, in one word: the fold's code, and the settings of identity and of time.
+
+    Two deployments with different words never write one set of tables. `projection_details` says what is in it.
+    """
+    projection = customer_projection(settings)
+    considered = projection_details(settings)["considered"]
+    digest = hashlib.sha256(json.dumps(considered, sort_keys=True).encode()).hexdigest()
+    return f"{projection.name}-{projection.version}-{digest[:12]}"
+
+
+def projection_details(settings: Settings) -> dict[str, Any]:
+    """`considered`: what makes the projection version; `recorded`: what else may matter when results differ one day."""
+    projection = customer_projection(settings)
+    return {
+        "considered": {
+            "projection": f"{projection.name}-{projection.version}",
+            "identity": settings.identity.model_dump(mode="json"),
+            # A key check, not the key: other keys give other ids.
+            "identity_secret": hashlib.blake2b(b"key check", key=secret(settings)[:64], digest_size=8).hexdigest(),
+            "business_time_zone": settings.business_time_zone,
+            "max_future_s": settings.max_future_s,
+            "extra_channels": sorted(settings.extra_channels),
+        },
+        "recorded": {name: version(name) for name in ("customer-timeline", "phonenumbers", "tzdata")},
+    }
