@@ -1,0 +1,71 @@
+"""Documentation as tests see it: the blocks of a page that are marked to be run, in order.
+
+A block is marked by a comment on the line before its fence, which readers never see:
+
+- `<!-- file: NAME -->` writes the block to NAME;
+- `<!-- run -->` runs each `$ command` of the block and compares its output with the lines below it. A line `...`
+  stands for any lines, and `...` within a line for any characters. A command with no output below it only has to
+  succeed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_BLOCK = re.compile(r"^<!-- (?:run|file: (?P<name>\S+)) -->\n```\w+\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """Write `text` to `name` in the working folder."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """Run `line` in a shell; its output must match `expected`."""
+
+    line: str
+    expected: tuple[str, ...] = field(default=())
+
+    def is_satisfied_by(self, output: str) -> bool:
+        """Whether `output` is what the page shows."""
+        if not self.expected:
+            return True
+        parts = [r"(?:.*\n)*?" if line.strip() == "..." else _line_pattern(line) + r"\n" for line in self.expected]
+        lines = [line.rstrip() for line in output.strip("\n").splitlines()]
+        return re.fullmatch("".join(parts), "".join(f"{line}\n" for line in lines)) is not None
+
+
+Step = WriteFile | Command
+
+
+def _line_pattern(line: str) -> str:
+    return ".*?".join(re.escape(piece) for piece in line.rstrip().split("..."))
+
+
+def _commands(body: str) -> list[Command]:
+    found: list[Command] = []
+    for line in body.splitlines():
+        if line.startswith("$ "):
+            found.append(Command(line[2:]))
+        elif found and found[-1].line.endswith("\\") and not found[-1].expected:
+            found[-1] = Command(found[-1].line + "\n" + line)
+        elif found:
+            found[-1] = Command(found[-1].line, (*found[-1].expected, line))
+        else:
+            raise ValueError(f"output before the first command of a block: {line}")
+    return found
+
+
+def steps(page: Path) -> list[Step]:
+    """What the page asks its reader to do, as far as it is marked."""
+    found: list[Step] = []
+    for block in _BLOCK.finditer(page.read_text()):
+        name = block.group("name")
+        found += [WriteFile(name, block.group("body"))] if name else _commands(block.group("body"))
+    return found
