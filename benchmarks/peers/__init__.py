@@ -1,0 +1,1 @@
+"""What else one could write: each module is a whole consumer, started as `python -m benchmarks.peers.<name>`."""
