@@ -53,7 +53,7 @@ soak: $(READY)  ## the very long proofs: every crash 50 times
 	@$(BIN)/pytest -m soak $(ARGS)
 
 bench: $(READY)  ## the benchmark (ARGS="--quick")
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 docs: $(READY)  ## write the generated reference pages and schemas again
 	@$(BIN)/python -m docs.generate
