@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from itertools import pairwise
+from struct import Struct
 from typing import NamedTuple
 
 from customer_timeline.projections.calendar import DAY_US
@@ -30,6 +31,12 @@ _RECORD = 16  # characters
 _INSTANT_BITS = 38
 _INSTANT_MASK = (1 << _INSTANT_BITS) - 1
 _DAY_SHIFT = 2 * _INSTANT_BITS
+# Up to this many days are spliced into the longer set one by one, beyond it both sets are merged as a whole: what a
+# batch adds to a long history must not cost the length of the history.
+_SPLICED_DAYS = 8
+# For reading days alone: the first 8 bytes of a record as one integer.
+_RECORD_HALVES = Struct(">QI")
+_DAY_SHIFT_IN_8 = _DAY_SHIFT - 32
 _DAY_BIAS = 1  # 1970-01-01T00:00Z is still 1969-12-31, day -1, west of Greenwich
 # Local midnight is never more than 14 h (Line Islands) before UTC midnight; 16 h leaves a margin and 2^38 us are 76 h.
 _LEAD_US = 16 * 3_600_000_000
@@ -56,17 +63,19 @@ class DayInstants(NamedTuple):
     last_us: int
 
 
-def _pack(day: int, first_us: int, last_us: int) -> str:
+def _pack(day: int, first_us: int, last_us: int) -> bytes:
     zero = day * DAY_US - _LEAD_US
     first, last = first_us - zero, last_us - zero
     if not (-_DAY_BIAS <= day <= _MAX_DAY and 0 <= first <= last <= _INSTANT_MASK):
         raise InstantOutsideDay(day, first_us)
-    record = (day + _DAY_BIAS) << _DAY_SHIFT | first << _INSTANT_BITS | last
-    return b2a_base64(record.to_bytes(12, "big"), newline=False).decode("ascii")
+    return ((day + _DAY_BIAS) << _DAY_SHIFT | first << _INSTANT_BITS | last).to_bytes(12, "big")
 
 
-def _unpack(record: str) -> DayInstants:
-    number = int.from_bytes(a2b_base64(record), "big")
+def _text(records: bytes) -> str:
+    return b2a_base64(records, newline=False).decode("ascii")
+
+
+def _read(number: int) -> DayInstants:
     day = (number >> _DAY_SHIFT) - _DAY_BIAS
     zero = day * DAY_US - _LEAD_US
     return DayInstants(day, zero + (number >> _INSTANT_BITS & _INSTANT_MASK), zero + (number & _INSTANT_MASK))
@@ -79,33 +88,38 @@ def count(packed: str) -> int:
 
 def at(packed: str, index: int) -> DayInstants:
     """The day at a position, oldest first."""
-    return _unpack(packed[index * _RECORD : index * _RECORD + _RECORD])
+    return _read(int.from_bytes(a2b_base64(packed[index * _RECORD : index * _RECORD + _RECORD]), "big"))
 
 
 def unpack(packed: str) -> list[DayInstants]:
     """All days, oldest first."""
-    return [_unpack(packed[start : start + _RECORD]) for start in range(0, len(packed), _RECORD)]
+    return [_read(record) for record in _records(packed)]
+
+
+def day_numbers(packed: str) -> list[int]:
+    """The days alone, oldest first; days since 1970-01-01."""
+    return [(high >> _DAY_SHIFT_IN_8) - _DAY_BIAS for high, _ in _RECORD_HALVES.iter_unpack(a2b_base64(packed))]
 
 
 def with_instant(packed: str, day: int, us: int) -> str:
     """The set with one more instant. `us` must lie on `day`, else InstantOutsideDay."""
-    days = count(packed)
-    if days == 0:
-        return _pack(day, us, us)
-    newest = at(packed, days - 1)
-    if day > newest.day:
-        return packed + _pack(day, us, us)
-    index = days - 1
-    found = newest
-    if day < newest.day:
+    return _with_day(packed, day, us, us)
+
+
+def _with_day(packed: str, day: int, first_us: int, last_us: int) -> str:
+    index = count(packed) - 1
+    found = at(packed, index) if packed else None
+    if found is None or day > found.day:
+        return packed + _text(_pack(day, first_us, last_us))
+    if day < found.day:
         index = _position(packed, day)
         found = at(packed, index)
     start = index * _RECORD
     if found.day != day:
-        return packed[:start] + _pack(day, us, us) + packed[start:]
-    if found.first_us <= us <= found.last_us:
+        return packed[:start] + _text(_pack(day, first_us, last_us)) + packed[start:]
+    if found.first_us <= first_us and last_us <= found.last_us:
         return packed
-    record = _pack(day, min(us, found.first_us), max(us, found.last_us))
+    record = _text(_pack(day, min(first_us, found.first_us), max(last_us, found.last_us)))
     return packed[:start] + record + packed[start + _RECORD :]
 
 
@@ -123,13 +137,27 @@ def _position(packed: str, day: int) -> int:
 
 def union(packed: str, other: str) -> str:
     """The days of both sets; a day of both keeps its first and last instant of both."""
-    if not packed or not other:
-        return packed or other
-    bounds = {found.day: found for found in unpack(packed)}
-    for found in unpack(other):
-        mine = bounds.get(found.day, found)
-        bounds[found.day] = DayInstants(found.day, min(mine.first_us, found.first_us), max(mine.last_us, found.last_us))
-    return "".join(_pack(*bounds[day]) for day in sorted(bounds))
+    if len(packed) < len(other):
+        packed, other = other, packed
+    if count(other) <= _SPLICED_DAYS:
+        for found in unpack(other):
+            packed = _with_day(packed, *found)
+        return packed
+    records = {record >> _DAY_SHIFT: record for record in _records(packed)}
+    for theirs in _records(other):
+        day = theirs >> _DAY_SHIFT
+        mine = records.setdefault(day, theirs)
+        if mine != theirs:
+            # Both instants count from the same midnight, so they compare as they are packed.
+            first = min(mine >> _INSTANT_BITS & _INSTANT_MASK, theirs >> _INSTANT_BITS & _INSTANT_MASK)
+            last = max(mine & _INSTANT_MASK, theirs & _INSTANT_MASK)
+            records[day] = day << _DAY_SHIFT | first << _INSTANT_BITS | last
+    return _text(b"".join(records[day].to_bytes(12, "big") for day in sorted(records)))
+
+
+def _records(packed: str) -> list[int]:
+    raw = a2b_base64(packed)
+    return [int.from_bytes(raw[start : start + 12], "big") for start in range(0, len(raw), 12)]
 
 
 def twice_median_gap(packed: str) -> int | None:
@@ -137,7 +165,7 @@ def twice_median_gap(packed: str) -> int | None:
 
     Twice, because the median of an even number of whole gaps may end in a half, and halves of integers stay exact.
     """
-    days = [found.day for found in unpack(packed)]
+    days = day_numbers(packed)
     if len(days) < 2:
         return None
     gaps = sorted(later - earlier for earlier, later in pairwise(days))
