@@ -369,7 +369,7 @@ CASES: tuple[Case, ...] = (
             unlinked("d1", 4, "email:c", "phone:p"),
         ),
         {"email:a": "email:a", "email:b": "email:b", "email:c": "email:c", "phone:p": "phone:p"},
-        {("email:a", "phone:p"): "shared", ("email:b", "phone:p"): "shared", ("email:c", "phone:p"): "shared"},
+        {("email:a", "phone:p"): "shared", ("email:b", "phone:p"): "shared", ("email:c", "phone:p"): "unlinked"},
         shared="phone:p",
         policy=TIGHT,
     ),

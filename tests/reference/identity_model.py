@@ -212,11 +212,12 @@ def _standing_refusal(
     verdict = verdicts.get(frozenset(pair), (None, None))[1]
     if verdict == "linked":
         return None  # the operator's own link stands in its place and binds even a shared value
-    if pair[0] in out.shared or pair[1] in out.shared:
-        return "shared"
+    # The most certain reason is told: what an operator said, then what the settings say, then what was counted.
+    if verdict == "unlinked":
+        return "unlinked"
     if any(not _policy(out.identifiers[i], policy).links for i in pair):
         return "never_links"
-    return "unlinked" if verdict == "unlinked" else None
+    return "shared" if pair[0] in out.shared or pair[1] in out.shared else None
 
 
 def _refusal(
