@@ -38,6 +38,11 @@ from customer_timeline.schemas.values import Instant
 
 DEFAULT_MAX_FUTURE: Final = timedelta(minutes=5)
 
+_SAID: Final = {
+    "blocked": "a value that means nobody",
+    "not_normalisable": "no valid value of its kind",
+    "unknown_kind": "a kind that the settings do not know",
+}
 _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 
@@ -230,7 +235,7 @@ class Codec:
             return _Named((), (), (), self._pair(data))
         if not facts.concerns_customer:
             return _Named((), (), (), None)
-        identifiers, notes = self.space.usable((given.kind, given.value) for given in data.identifiers)
+        identifiers, notes = self.space.usable(data.identifiers)
         things = tuple(
             self.space.thing(kind, named)
             for field, kind in facts.thing_fields
@@ -246,11 +251,11 @@ class Codec:
             given = getattr(data, field)
             outcome = self.space.normalise(given.kind, given.value)
             if isinstance(outcome, str):
-                detail = f"expected an identifier that can be used; this one is {outcome.replace('_', ' ')}"
+                detail = f"expected an identifier that can be used; this one is {_SAID[outcome]}"
                 raise InvalidEvent(
                     RejectionReason.NO_USABLE_IDENTIFIER, detail, type=data.type_name, field=f"data.{field}"
                 )
-        pair, _ = self.space.usable(((data.a.kind, data.a.value), (data.b.kind, data.b.value)))
+        pair, _ = self.space.usable((data.a, data.b))
         if len(pair) != 2:
             detail = "expected another identifier than a: both are the same once normalised"
             raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=data.type_name, field="data.b")
@@ -312,5 +317,5 @@ def _duplicate_key(type_name: str | None) -> InvalidEvent:
 
 
 def _why(notes: Iterable[QualityNote]) -> str:
-    told = ", ".join(f"{note.kind} is {note.reason.replace('_', ' ')}" for note in notes)
+    told = ", ".join(f"{note.kind} is {_SAID[note.reason]}" for note in notes)
     return f"; {told}" if told else ""

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
-
-_KEY_END: Final = b'":'
-# A blank behind a quote may part a key from its colon, so that `_KEY_END` would miss it.
-_BLANKS_BEHIND_QUOTE: Final = (b'" ', b'"\n', b'"\t', b'"\r')
 
 
 class DuplicateKey(ValueError):  # noqa: N818 - named as the codebase names its verdicts
@@ -38,7 +35,7 @@ def has_duplicate_keys(text: bytes, read: BaseModel) -> bool:
     """Whether an object in `text` gives a key twice; `read` is what the parser made of it."""
     # Every key ends in `":` unless blanks stand between, and other places (texts) can only add to the count. So as many
     # ends as keys were read means that no key was read over.
-    if text.count(_KEY_END) == count_keys(read) and not any(blank in text for blank in _BLANKS_BEHIND_QUOTE):
+    if text.count(b'":') == count_keys(read) and not _may_part_keys(text):
         return False
     try:
         loads_unique(text)
@@ -47,39 +44,95 @@ def has_duplicate_keys(text: bytes, read: BaseModel) -> bool:
     return False
 
 
+def _may_part_keys(text: bytes) -> bool:
+    """Whether a blank stands behind a quote, as it may between a key and its colon."""
+    # One byte is found ten times as fast as two, and most records have no blank but the space.
+    return (
+        (b" " in text and b'" ' in text)
+        or (b"\n" in text and b'"\n' in text)
+        or (b"\t" in text and b'"\t' in text)
+        or (b"\r" in text and b'"\r' in text)
+    )
+
+
 def count_keys(model: BaseModel) -> int:
     """How many keys the JSON had that `model` was read from, those of everything inside included."""
     total = len(model.__pydantic_fields_set__)
     values = model.__dict__
-    for name in _structured_fields(type(model)):
+    for name, count in _plan(type(model)):
         inner = values[name]
         if inner is not None:
-            total += _count_inside(inner)
+            total += count(inner)
     return total
 
 
-def _count_inside(value: Any) -> int:
-    if isinstance(value, BaseModel):
-        return count_keys(value)
-    if isinstance(value, dict):
-        return len(value) + sum(_count_inside(inner) for inner in value.values())
-    if isinstance(value, tuple | list):
-        return sum(_count_inside(inner) for inner in value)
-    return 0
+_Counter = Callable[[Any], int]
 
 
 @cache
-def _structured_fields(model: type[BaseModel]) -> tuple[str, ...]:
-    """Names of the fields whose values may hold keys."""
-    return tuple(name for name, field in model.model_fields.items() if _may_hold_keys(field.annotation))
+def _plan(model: type[BaseModel]) -> tuple[tuple[str, _Counter], ...]:
+    """The fields whose values may hold keys, and how to count those."""
+    counters = ((name, _counter(field.annotation)) for name, field in model.model_fields.items())
+    return tuple((name, counter) for name, counter in counters if counter is not None)
 
 
-def _may_hold_keys(annotation: Any) -> bool:
+def _counter(annotation: Any) -> _Counter | None:
+    """How to count the keys of a value of this annotation; None where it can hold none."""
     origin = get_origin(annotation)
+    if annotation is dict or origin is dict:
+        return _count_json
     if origin is None:
-        return annotation is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel))
-    if origin is dict:
-        return True
-    if origin in (Union, types.UnionType, tuple, list) or hasattr(annotation, "__metadata__"):
-        return any(_may_hold_keys(argument) for argument in get_args(annotation))
-    return isinstance(origin, type) and issubclass(origin, BaseModel)
+        is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        return _model_counter(annotation) if is_model else None
+    if isinstance(origin, type) and issubclass(origin, BaseModel):
+        return count_keys
+    arguments = get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return _counter(arguments[0])
+    inner = [counter for argument in arguments if (counter := _counter(argument)) is not None]
+    if not inner:
+        return None
+    if origin in (Union, types.UnionType) and len(inner) == 1:
+        return inner[0]
+    if origin in (tuple, list) and len(inner) == 1:
+        return _sequence_counter(inner[0])
+    return _count_any
+
+
+class _Fixed:
+    """Counter of models that always have the same keys: all fields required, nothing structured inside."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: int) -> None:
+        self.keys = keys
+
+    def __call__(self, value: Any) -> int:
+        return self.keys
+
+
+def _model_counter(model: type[BaseModel]) -> _Counter:
+    if not _plan(model) and all(field.is_required() for field in model.model_fields.values()):
+        return _Fixed(len(model.model_fields))
+    return count_keys
+
+
+def _sequence_counter(counter: _Counter) -> _Counter:
+    if isinstance(counter, _Fixed):
+        keys = counter.keys
+        return lambda values: keys * len(values)
+    return lambda values: sum(map(counter, values))
+
+
+def _count_json(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_json, value.values()))
+    return sum(map(_count_json, value)) if isinstance(value, list) else 0
+
+
+def _count_any(value: Any) -> int:
+    if isinstance(value, BaseModel):
+        return count_keys(value)
+    if isinstance(value, tuple | list):
+        return sum(map(_count_any, value))
+    return _count_json(value)

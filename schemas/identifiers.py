@@ -7,7 +7,7 @@ secret, the kind and the value: the same on every worker and in every replay, an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -16,10 +16,13 @@ from email_validator import EmailNotValidError, validate_email
 
 from customer_timeline.schemas.decoded import Identifier, QualityNote, Thing
 from customer_timeline.schemas.errors import CustomerTimelineError
-from customer_timeline.schemas.identity_policy import PLATFORM_KIND, THING_KINDS, IdentityPolicy
+from customer_timeline.schemas.identity_policy import PLATFORM_KIND, IdentityPolicy
+from customer_timeline.schemas.touchpoint import IdentifierRef
 
 MAX_IDENTIFIER_BYTES: Final = 512
 
+# Sorts strongest first: (-rank, identifier_id, identifier).
+_Entry = tuple[int, str, Identifier]
 Refusal = Literal["blocked", "not_normalisable", "unknown_kind"]
 
 
@@ -85,46 +88,45 @@ class IdentifierSpace:
         # BLAKE2b takes keys of up to 64 bytes; a longer secret is condensed instead of cut.
         self._key = secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()
         self._blocked: dict[str, frozenset[str]] = {}
-        self.normalise = lru_cache(maxsize=cache_size)(self._normalise)
-        self.thing = lru_cache(maxsize=cache_size)(self._thing)
+        self._entry = lru_cache(maxsize=cache_size)(self._make_entry)
+        self.thing = lru_cache(maxsize=cache_size)(self._make_thing)
 
-    def rank(self, kind: str) -> int:
-        """Strength of `kind`; 0 where it is unknown."""
-        found = self.policy.of(kind)
-        return found.rank if found is not None else 0
+    def normalise(self, kind: str, raw: str) -> Identifier | Refusal:
+        """The identifier that `raw` means, or why there is none: blocked, not_normalisable or unknown_kind."""
+        entry = self._entry(kind, raw)
+        return entry if isinstance(entry, str) else entry[2]
 
-    def usable(
-        self, given: Iterable[tuple[str, str]], field: str = "identifiers"
-    ) -> tuple[tuple[Identifier, ...], tuple[QualityNote, ...]]:
-        """The usable identifiers among (kind, raw value), distinct, strongest first (rank, then least id), and a note for
-        each that was dropped."""
-        found: list[Identifier] = []
+    def usable(self, given: Sequence[IdentifierRef]) -> tuple[tuple[Identifier, ...], tuple[QualityNote, ...]]:
+        """The usable identifiers among `given`, distinct, strongest first (rank, then least id), and a note for each
+        that was dropped."""
+        lookup = self._entry
+        found: list[_Entry] = []
         notes: list[QualityNote] = []
-        for index, (kind, raw) in enumerate(given):
-            outcome = self.normalise(kind, raw)
-            if isinstance(outcome, str):
-                notes.append(QualityNote(f"{field}[{index}]", kind, outcome))
-            elif outcome not in found:
-                found.append(outcome)
+        for index, ref in enumerate(given):
+            entry = lookup(ref.kind, ref.value)
+            if isinstance(entry, str):
+                notes.append(QualityNote(f"identifiers[{index}]", ref.kind, entry))
+            elif entry not in found:
+                found.append(entry)
         if len(found) > 1:
-            found.sort(key=self._strength)
-        return tuple(found), tuple(notes)
+            found.sort()
+        return tuple([entry[2] for entry in found]), tuple(notes)
 
-    def _strength(self, identifier: Identifier) -> tuple[int, str]:
-        return (-self.rank(identifier.kind), identifier.identifier_id)
-
-    def _normalise(self, kind: str, raw: str) -> Identifier | Refusal:
+    def _make_entry(self, kind: str, raw: str) -> _Entry | Refusal:
+        policy = self.policy.of(kind)
         # A bare `open_id` is no kind: ids of two platforms would be one namespace.
-        if kind == PLATFORM_KIND or self.policy.of(kind) is None:
+        if policy is None or kind == PLATFORM_KIND:
             return "unknown_kind"
-        value = self._canonical(kind, raw)
-        if raw.strip().casefold() in self._blocked_values(kind):
+        blocked = self._blocked_values(kind)
+        if raw.strip().casefold() in blocked:
             return "blocked"
+        value = self._canonical(kind, raw)
         if value is None or len(value.encode()) > MAX_IDENTIFIER_BYTES:
             return "not_normalisable"
-        if value.casefold() in self._blocked_values(kind):
+        if value.casefold() in blocked:
             return "blocked"
-        return Identifier(self._hash(f"{kind}:{value}", b""), kind, value)
+        identifier_id = self._hash(f"{kind}:{value}", b"")
+        return (-policy.rank, identifier_id, Identifier(identifier_id, kind, value))
 
     def _canonical(self, kind: str, raw: str) -> str | None:
         if kind == "email":
@@ -145,13 +147,9 @@ class IdentifierSpace:
             self._blocked[kind] = found
         return found
 
-    def _thing(self, kind: str, value: str) -> Thing:
+    def _make_thing(self, kind: str, value: str) -> Thing:
         return Thing(self._hash(f"{kind}:{value}", b"thing"), kind, value)
 
     def _hash(self, name: str, domain: bytes) -> str:
         # `person` keeps ids of things apart from ids of identifiers whatever they are called.
         return _uuid_text(hashlib.blake2b(name.encode(), digest_size=16, key=self._key, person=domain).hexdigest())
-
-
-THING_ORDER: Final = {kind: position for position, kind in enumerate(THING_KINDS)}
-"""Which thing of an event comes first: order, contract, opportunity, case, follow-up."""

@@ -93,12 +93,21 @@ class _ExactDecimal:
         def from_python(value: object) -> Decimal:
             return _from_python(value, places)
 
-        from_json: core_schema.CoreSchema
+        from_json: core_schema.CoreSchema = core_schema.no_info_after_validator_function(
+            _decimal_parser(places), core_schema.str_schema(strict=True, max_length=32)
+        )
         if self.also_integers:
-            from_json = core_schema.no_info_plain_validator_function(from_python)
-        else:
-            from_json = core_schema.no_info_after_validator_function(
-                _decimal_parser(places), core_schema.str_schema(strict=True, max_length=32)
+            # Decimal itself is exact on integers; the bounds keep it within what a text may hold.
+            integer = core_schema.no_info_after_validator_function(
+                Decimal,
+                core_schema.int_schema(strict=True, ge=-(10**MAX_INTEGER_DIGITS) + 1, lt=10**MAX_INTEGER_DIGITS),
+            )
+            # One error for both, so that its place is the field and not a branch.
+            from_json = core_schema.union_schema(
+                [integer, from_json],
+                mode="left_to_right",
+                custom_error_type="exact_decimal",
+                custom_error_message='expected an integer or a decimal as a string such as "0.75"',
             )
         schema: core_schema.CoreSchema = core_schema.json_or_python_schema(
             json_schema=from_json,
@@ -148,8 +157,12 @@ class _AwareInstant:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         aware = core_schema.datetime_schema(tz_constraint="aware")
         return core_schema.json_or_python_schema(
-            json_schema=core_schema.chain_schema(
-                [core_schema.str_schema(strict=True, pattern=_INSTANT_PATTERN, max_length=40), aware]
+            json_schema=core_schema.custom_error_schema(
+                core_schema.chain_schema(
+                    [core_schema.str_schema(strict=True, pattern=_INSTANT_PATTERN, max_length=40), aware]
+                ),
+                custom_error_type="instant",
+                custom_error_message="expected an instant with its zone, such as 2026-01-31T09:30:00Z",
             ),
             python_schema=core_schema.datetime_schema(tz_constraint="aware", strict=True),
             serialization=core_schema.plain_serializer_function_ser_schema(
