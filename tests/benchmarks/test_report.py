@@ -1,0 +1,60 @@
+"""The report shows a figure below its aim as such."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.report import figures, markdown, verdicts
+
+
+def contender(key: str, rate: float) -> dict[str, Any]:
+    zero = {"cpu_s_per_million": 1.0, "postgres_cpu_s_per_million": 1.0, "peak_mb": 1.0, "slowest": 1, "fastest": 2}
+    return {"key": key, "title": key, "events_per_s": rate, **zero}
+
+
+RESULT: dict[str, Any] = {
+    "machine": {
+        "cores": 2,
+        "processor": "x",
+        "memory_gb": 4,
+        "system": "Linux",
+        "python": "3.11",
+        "postgres": {"server_version": "18", "synchronous_commit": "on", "fsync": "on", "shared_buffers": "128MB"},
+        "libraries": {"orjson": "3"},
+    },
+    "parameters": {"events": 10, "customers": 5, "repetitions": 1},
+    "throughput": [
+        {
+            "scenario": "steady state",
+            "contenders": [contender("a1", 24_000), contender("a2", 36_000), contender("d", 16_000)],
+        },
+        {"scenario": "10 % new links", "contenders": [contender("a1", 12_000)]},
+    ],
+    "freshness": [{"rate": 5_000, "p50_ms": 20.0, "p99_ms": 80.0, "events": 10}],
+    "by_customers": [
+        {"customers": 1_000, "wall_us": 40.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
+        {"customers": 100_000, "wall_us": 48.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
+    ],
+}
+
+
+def test_figures_are_ratios_of_the_contenders() -> None:
+    found = figures(RESULT)
+    assert found["one worker to (d)"] == 1.5  # 24,000 / 16,000
+    assert found["two workers to one"] == 1.5  # 36,000 / 24,000
+    assert found["10 % new links to steady"] == 0.5  # 12,000 / 24,000
+    assert found["growth with customers"] == 1.2  # 48 / 40
+    assert "one worker to (b)" not in found
+
+
+def test_what_misses_its_aim_is_said_to() -> None:
+    judged = {name: verdict for name, _aim, _reached, verdict in verdicts(RESULT)}
+    assert judged["one worker, events/s"] == "met"
+    assert judged["one worker to (d)"] == "not met"
+    assert judged["freshness p50 at 5,000/s, ms"] == "met"
+    assert judged["freshness p99 at 5,000/s, ms"] == "not met"
+    assert judged["growth with customers"] == "met"
+
+
+def test_the_page_shows_how_many_times_faster_than_each_peer() -> None:
+    assert "| (d) d | 16,000 | 1 to 2 | 1.0 | 1.0 | 1 | 1.50 |" in markdown(RESULT)
