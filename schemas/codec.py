@@ -1,8 +1,8 @@
 """The codec: bytes of the log to events, and back. The one place where a record becomes an event or is refused.
 
-`decode` is what the projector calls for every record: one pass of the JSON parser validates everything, identifiers are
-normalised, ids computed. `parse` is the same without the checks of time, for publishing. Pure: the time at which a record was
-appended is an argument. Whatever the bytes, the only exception is `InvalidEvent`.
+`decode` is what the projector calls for every record: one pass of the JSON parser validates everything, identifiers
+are normalised, ids computed. `parse` is the same without the checks of time, for publishing. Pure: the time at which
+a record was appended is an argument. Whatever the bytes, the only exception is `InvalidEvent`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def from_micros(micros: int) -> datetime:
 
 
 class Identifier(NamedTuple):
-    """A normalised value that means a person: `kind` such as `email`; its keyed hash is the id (canonical UUID text)."""
+    """A normalised value that means a person: `kind` such as `email`; its keyed hash is the id (UUID text)."""
 
     identifier_id: str
     kind: str

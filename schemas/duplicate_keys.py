@@ -1,7 +1,7 @@
 """JSON objects that give a key twice: refused, because readers disagree on which of the two counts.
 
-The parser keeps the last one and says nothing. Asking for the pairs of every object would mean to parse each record twice, so
-the fast way is to count: the keys in the text against the keys in what was read. Pure.
+The parser keeps the last one and says nothing. Asking for the pairs of every object would mean to parse each record
+twice, so the fast way is to count: the keys in the text against the keys in what was read. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The envelope: CloudEvents 1.0, structured JSON, and the id that idempotence rests on.
 
-`Event[D]` is one whole record of the log with `data` of type D. `codec` validates through `event_adapter`, the union of all
-types of the catalogue told apart by `type`. Pure.
+`Event[D]` is one whole record of the log with `data` of type D. `codec` validates through `event_adapter`, the union
+of all types of the catalogue told apart by `type`. Pure.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def make_event(
     revision: int = 0,
     subject: str | None = None,
 ) -> Event[DataT]:
-    """A whole event around `data`. `time` must be aware. Raises pydantic's ValidationError where an attribute is wrong."""
+    """A whole event around `data`. `time` must be aware. Raises pydantic's ValidationError."""
     made: Event[DataT] = event_model(type(data))(
         specversion="1.0",
         id=id,

@@ -1,7 +1,8 @@
 """Identifiers and things: from what a channel wrote to the one normalised value, and to its keyed id.
 
 The codec asks for every identifier of every event, so results are cached. Ids depend on nothing but the deployment's
-secret, the kind and the value: the same on every worker and in every replay, and not to be guessed from an email address. Pure.
+secret, the kind and the value: the same on every worker and in every replay, and not to be guessed from an email
+address. Pure.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _has_controls(value: str) -> bool:
 class IdentifierSpace:
     """All identifiers and things of one deployment: its policy and its secret decide their values and ids.
 
-    `normalise(kind, raw)` gives the `Identifier`, or the reason why there is none (a string). `thing(kind, value)` gives the
+    `normalise(kind, raw)` gives the `Identifier`, or the reason why there is none; `thing(kind, value)` gives the
     `Thing`. Both are cached (`cache_size` entries each) and safe to call from several threads.
     """
 

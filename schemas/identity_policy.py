@@ -1,7 +1,7 @@
 """Settings of identity: which kinds of identifier exist, how strong each is, and what it may glue.
 
-Pure values. `runtime.settings` fills them, the codec normalises by them, `projections.identity` decides by them. They are part
-of the projection version: two workers with different policies never write one table.
+Pure values. `runtime.settings` fills them, the codec normalises by them, `projections.identity` decides by them. They
+are part of the projection version: two workers with different policies never write one table.
 """
 
 from __future__ import annotations

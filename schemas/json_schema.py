@@ -1,8 +1,8 @@
 """The JSON Schemas of whole events, one a type, and the promise that a released one never changes.
 
-`customer-timeline schema export` writes them to `schemas/json/`; a test compares those files with the models, and fails when
-one that `released.json` names demands something else, for then events that are in logs already, or producers in the
-field, would be refused: give the type a new version and an upcaster instead. Pure: texts only.
+`customer-timeline schema export` writes them to `schemas/json/`; a test compares those files with the models, and
+fails when one that `released.json` names demands something else, for then events that are in logs already, or
+producers in the field, would be refused: give the type a new version and an upcaster instead. Pure: texts only.
 """
 
 from __future__ import annotations

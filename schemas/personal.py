@@ -1,7 +1,8 @@
 """Which fields of an event say something about a person: read from the marks on the models.
 
-Logs and masks leave these out, encryption covers them. A path names a field of `data`: `traits.birthday`, and with `[]` a
-list: `identifiers[].value`. A marked structure is personal as a whole, so nothing below it is listed again. Pure.
+Logs and masks leave these out, encryption covers them. A path names a field of `data`: `traits.birthday`, and with
+`[]` a list: `identifiers[].value`. A marked structure is personal as a whole, so nothing below it is listed again.
+Pure.
 """
 
 from __future__ import annotations

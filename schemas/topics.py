@@ -16,7 +16,7 @@ _MAX_BATCH_BYTES: Final = MAX_EVENT_BYTES + 64 * 1024
 
 
 class TopicSpec(NamedTuple):
-    """A topic as it should be. `config` holds only what matters; other settings of an existing topic are its own affair."""
+    """A topic as it should be. `config` holds what matters; other settings of an existing topic are its own affair."""
 
     name: str
     partitions: int

@@ -1,8 +1,8 @@
 """What every touchpoint has: the common fields of event data, and what a type declares about itself beside its model.
 
 A type of event is one class in `schemas/touchpoints/`, deriving from `CustomerTouchpoint`, `CompanyTouchpoint` or
-`Decision`. It declares its name, who acts by default, and whether it is a sign of life; the catalogue finds it there, and nothing
-else has to change. Pure data: no I/O, no clock.
+`Decision`. It declares its name, who acts by default, and whether it is a sign of life; the catalogue finds it there,
+and nothing else has to change. Pure data: no I/O, no clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Who = Literal["customer", "company", "system", "direction"]
 """Who acted by default; `direction` = the customer if the field `direction` is inbound, else the company."""
 
 CHANNELS: Final = frozenset(
-    "phone email sms web app chat social store office event mail partner marketplace field crm other".split()
+    (
+        *("phone", "email", "sms", "web", "app", "chat", "social", "store"),
+        *("office", "event", "mail", "partner", "marketplace", "field", "crm", "other"),
+    )
 )
 """The closed list of channels; a deployment adds its own by the setting `extra_channels`."""
 
@@ -47,7 +50,7 @@ class IdentifierRef(Part):
         str,
         StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9_]*(:[a-z0-9][a-z0-9_.-]*)?$"),
         Field(
-            description="member_id, user_id, crm_id, open_id:<platform>, email, phone, device_id, or one of the settings."
+            description="member_id, user_id, crm_id, open_id:<platform>, email, phone, device_id; more by the settings"
         ),
     ]
     value: Annotated[str, StringConstraints(max_length=4096), Personal()]
@@ -78,7 +81,7 @@ class Staff(Part):
 
 
 class TouchpointData(BaseModel):
-    """The `data` of one type of event: frozen, closed to unknown fields; declarations of the type as class attributes."""
+    """The `data` of one type of event: frozen, closed to unknown fields; its declarations are class attributes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -86,7 +89,7 @@ class TouchpointData(BaseModel):
     """The full type, `purchase.completed.v1`; empty for the classes that only share fields."""
     who: ClassVar[Who] = "system"
     life: ClassVar[bool] = False
-    """The customer does this on purpose, so it counts for recency and silence unless `is_sign_of_life` finds otherwise."""
+    """The customer does this on purpose, so it counts for recency and silence; see `is_sign_of_life`."""
     concerns_customer: ClassVar[bool] = True
     listed: ClassVar[bool] = True
     """False for retractions and identity decisions: in no timeline, count, sighting or link."""
@@ -173,7 +176,7 @@ class CompanyTouchpoint(Touchpoint):
 
 
 class Decision(TouchpointData):
-    """What an operator decides about events or identifiers: no touchpoint of anybody, so no channel and no identifiers."""
+    """What an operator decides about events or identifiers: nobody's touchpoint, so no channel and no identifiers."""
 
     concerns_customer: ClassVar[bool] = False
     listed: ClassVar[bool] = False

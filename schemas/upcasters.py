@@ -1,7 +1,8 @@
 """Upcasters: old versions of events, lifted on reading, so that everything above the codec sees only the newest.
 
-The log is never rewritten: an event published as `visit.completed.v1` stays so, and is read as `v2` once there is one. An old
-version keeps its model here, so that what is lifted has been validated first and a lift cannot fail. Pure.
+The log is never rewritten: an event published as `visit.completed.v1` stays so, and is read as `v2` once there is
+one. An old version keeps its model here, so that what is lifted has been validated first and a lift cannot fail.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The building blocks of event data: exact decimals, money, instants, bounded texts, and the mark of what is personal.
 
-Models in `touchpoints/` are made of these and of nothing looser, so that no float, no naive time and no unbounded text can
-enter the log. Pure: nothing here reads a clock or a locale.
+Models in `touchpoints/` are made of these and of nothing looser, so that no float, no naive time and no unbounded
+text can enter the log. Pure: nothing here reads a clock or a locale.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def _from_python(value: object, least_decimals: int) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class _ExactDecimal:
-    """Pydantic type of decimals that travel as JSON strings; JSON numbers are refused, for they become floats elsewhere.
+    """Pydantic type of decimals that travel as JSON strings; JSON numbers are refused: elsewhere they become floats.
 
-    Values are quantised on entry: trailing zeros beyond `least_decimals` go, so 1.5 and 1.50 are one value and one text.
+    Values are quantised on entry: trailing zeros beyond `least_decimals` go, so 1.5 and 1.50 are one value, one text.
     """
 
     least_decimals: int = 0

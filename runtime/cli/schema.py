@@ -1,4 +1,4 @@
-"""`customer-timeline schema list|show|check|export`: the types of events, their schemas, and whether a file's events are valid."""
+"""`customer-timeline schema list|show|check|export`: types of events, and whether a file is valid."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _document(text: str) -> Iterator[tuple[int, bytes]]:
     """The events of one JSON document: itself, or the members of the array that it is, each with its own bytes."""
     decoder = json.JSONDecoder()
     position = len(text) - len(text.lstrip())
-    if not text[position] == "[":
+    if text[position] != "[":
         yield text.count("\n", 0, position) + 1, text.strip().encode()
         return
     position += 1

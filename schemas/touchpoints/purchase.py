@@ -38,7 +38,7 @@ Items = Annotated[tuple[Item, ...], Field(max_length=MAX_ITEMS)]
 
 
 class PurchaseCompleted(CustomerTouchpoint):
-    """An order became revenue; one an order. A recurring charge is revenue, but no sign of life: nobody did anything."""
+    """An order became revenue; one an order. A recurring charge is revenue but no sign of life: nobody did anything."""
 
     type_name = "purchase.completed.v1"
     who = "customer"
