@@ -1,0 +1,100 @@
+"""The resources of a customer: the view and the timeline. Reads only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from customer_timeline.api import examples
+from customer_timeline.api.answers import customer_answer, timeline_answer
+from customer_timeline.api.caching import respond
+from customer_timeline.api.config import ApiConfig
+from customer_timeline.api.cursors import decode_cursor
+from customer_timeline.api.documentation import not_modified, problem_responses
+from customer_timeline.api.models import CustomerView, TimelineView
+from customer_timeline.api.parameters import TimelineParameters
+from customer_timeline.api.problems import (
+    INTERNAL,
+    INVALID_CURSOR,
+    INVALID_PARAMETER,
+    INVALID_REFERENCE,
+    UNKNOWN_CUSTOMER,
+    VIEWS_UNAVAILABLE,
+    ProblemError,
+)
+from customer_timeline.api.references import MAX_LENGTH, identifier_id_of
+from customer_timeline.projections.reading import TimelineReader
+
+Reference = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="Any `identifier_id` ever given out, or `kind:value` (percent-encoded; normalised as in events).",
+        openapi_examples=examples.REFERENCES,
+    ),
+]
+
+_VIEW_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": CustomerView,
+        "description": "The customer.",
+        "content": {"application/json": {"example": examples.CUSTOMER}},
+    },
+    304: not_modified(),
+    **problem_responses(INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE),
+}
+_TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": TimelineView,
+        "description": "A page.",
+        "content": {"application/json": {"example": examples.TIMELINE}},
+    },
+    304: not_modified(),
+    **problem_responses(
+        INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
+    ),
+}
+
+
+def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
+    """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
+    router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
+
+    @router.get(
+        "/{ref:path}/timeline",
+        operation_id="customer_timeline",
+        summary="A customer's events, newest first",
+        response_model=None,
+        responses=_TIMELINE_RESPONSES,
+    )
+    async def timeline(ref: Reference, request: Request, given: Annotated[TimelineParameters, Query()]) -> Response:
+        wanted = given.wanted()
+        before = None if given.cursor is None else decode_cursor(given.cursor, wanted)
+        page = await reader.timeline(
+            identifier_id_of(ref, config.identifiers), wanted, limit=given.limit, before=before
+        )
+        if page is None:
+            raise _unknown_customer()
+        return respond(request, timeline_answer(page, wanted))
+
+    @router.get(
+        "/{ref:path}",
+        operation_id="customer",
+        summary="A customer now",
+        response_model=None,
+        responses=_VIEW_RESPONSES,
+    )
+    async def customer(ref: Reference, request: Request) -> Response:
+        record = await reader.customer(identifier_id_of(ref, config.identifiers))
+        if record is None:
+            raise _unknown_customer()
+        return respond(request, customer_answer(record, config.projection))
+
+    return router
+
+
+def _unknown_customer() -> ProblemError:
+    return ProblemError(UNKNOWN_CUSTOMER, "No event named this identifier, or none that was applied yet.")

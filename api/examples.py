@@ -1,0 +1,92 @@
+"""Examples for the OpenAPI document. A test holds them against the shapes in `api.models`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi.openapi.models import Example
+
+_ANN: Final = "3f0b9c7e-52d1-4c8a-9e0f-6a7b8c9d0e1f"
+_MEMBER: Final = "9a1c2b3d-4e5f-4a6b-8c7d-0e1f2a3b4c5d"
+_PURCHASE: Final = "5d4c3b2a-1f0e-5d9c-8b7a-6f5e4d3c2b1a"
+
+REFERENCES: Final[dict[str, Example]] = {
+    "email": {"summary": "An email address", "value": "email:Ann@Example.com"},
+    "id": {"summary": "An id from an earlier answer", "value": _ANN},
+    "platform": {"summary": "An account on a platform", "value": "open_id:wechat:oGZUI0egBJY1zhBYw2KhdUfwVJJE"},
+}
+
+CUSTOMER: Final[dict[str, Any]] = {
+    "customer_id": _ANN,
+    "former_ids": [_MEMBER],
+    "identifiers": [
+        {
+            "kind": "email",
+            "value": "ann@example.com",
+            "first_seen_at": "2026-03-01T09:30:00Z",
+            "last_seen_at": "2026-03-09T17:05:12Z",
+        },
+        {
+            "kind": "member_id",
+            "value": "M-1001",
+            "first_seen_at": "2026-03-09T17:05:12Z",
+            "last_seen_at": "2026-03-09T17:05:12Z",
+        },
+    ],
+    "profile": {
+        "given_name": {
+            "value": "Ann",
+            "occurred_at": "2026-03-01T09:30:00Z",
+            "source": "https://crm.example.com",
+            "event_id": "1b2c3d4e-5f60-5172-8394-a5b6c7d8e9f0",
+        }
+    },
+    "activity": {
+        "events": 3,
+        "signs_of_life": 2,
+        "first_at": "2026-03-01T09:30:00Z",
+        "last_at": "2026-03-09T17:05:12Z",
+        "last_sign_of_life_at": "2026-03-09T17:05:12Z",
+        "by_channel": {
+            "crm": {"inbound": 0, "outbound": 0, "system": 1, "last_at": "2026-03-01T09:30:00Z"},
+            "web": {"inbound": 2, "outbound": 0, "system": 0, "last_at": "2026-03-09T17:05:12Z"},
+        },
+        "by_type": {"page.viewed": 1, "profile.updated": 1, "purchase.completed": 1},
+        "by_month": {"2026-03": 3},
+    },
+    "purchases": {
+        "count": 1,
+        "days": 1,
+        "first_at": "2026-03-09T17:05:12Z",
+        "last_at": "2026-03-09T17:05:12Z",
+        "by_currency": {"USD": {"gross": "107.50", "refunds": "0.00", "net": "107.50", "cost": "61.20"}},
+        "median_gap_days": None,
+    },
+    "version": "5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7",
+}
+
+TIMELINE: Final[dict[str, Any]] = {
+    "items": [
+        {
+            "event_id": _PURCHASE,
+            "recorded_at": "2026-03-09T17:05:12.481Z",
+            "position": {"partition": 2, "offset": 18211},
+            "data_quality": None,
+            "specversion": "1.0",
+            "id": "order-1001",
+            "source": "https://shop.example.com",
+            "type": "purchase.completed.v1",
+            "time": "2026-03-09T17:05:12Z",
+            "data": {
+                "identifiers": [
+                    {"kind": "member_id", "value": "M-1001"},
+                    {"kind": "email", "value": "Ann@Example.com"},
+                ],
+                "channel": "web",
+                "order_id": "shop:1001",
+                "total": {"amount": "107.50", "currency": "USD"},
+            },
+        }
+    ],
+    "next_cursor": None,
+}

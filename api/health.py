@@ -1,0 +1,154 @@
+"""Probes: is the process there, may it be sent requests, and how fast does it answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from customer_timeline.api.config import ApiConfig, Lag, LagUnknownError
+from customer_timeline.api.documentation import problem_responses
+from customer_timeline.api.metrics import ApiMetrics
+from customer_timeline.api.models import Alive, Ready
+from customer_timeline.api.problems import INTERNAL, NOT_READY, ProblemError
+from customer_timeline.projections.reading import TimelineReader, ViewsUnavailableError
+from customer_timeline.schemas.errors import CustomerTimelineError
+
+PROBE_TTL_S = 1.0  # however often the probes are called, what they ask is asked no oftener
+PROBE_TIMEOUT_S = 0.8
+
+Result = TypeVar("Result")
+Check = dict[str, Any]
+
+
+class _Remembered(Generic[Result]):
+    """The result of a blocking probe, asked in a thread, once at a time however many want to know.
+
+    A result serves for PROBE_TTL_S. Nobody waits longer than PROBE_TIMEOUT_S (TimeoutError), for whoever asks
+    `/readyz` has little patience; the thread goes on, and what it finds serves those who ask next.
+    """
+
+    def __init__(self, probe: Callable[[], Result]) -> None:
+        self._probe = probe
+        self._asking: asyncio.Task[Result] | None = None
+        self._answered_at = float("-inf")
+
+    async def get(self) -> Result:
+        task = self._asking
+        if task is None or (task.done() and time.monotonic() - self._answered_at >= PROBE_TTL_S):
+            task = self._asking = asyncio.create_task(asyncio.to_thread(self._probe))
+            task.add_done_callback(self._answered)
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await asyncio.shield(task)
+
+    def _answered(self, task: asyncio.Task[Result]) -> None:
+        self._answered_at = time.monotonic()
+        if not task.cancelled():
+            task.exception()  # whoever still waits gets it; nobody waiting is no error
+
+
+def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
+    """`/livez`, `/readyz` and `/metrics`."""
+    router = APIRouter(tags=["operations"])
+    lag = _Remembered(config.lag_probe) if config.lag_probe else None
+    pending = _Remembered(config.migrations_probe) if config.migrations_probe else None
+
+    async def check_postgres() -> Check:
+        health = await reader.health()
+        if not health.current:
+            return _failed("The views are of another projection version.")
+        return {"status": "ok", "projection_version": health.projection_version}
+
+    async def check_migrations() -> Check:
+        if pending is None:
+            return _unknown("Nobody told this process which migrations there are.")
+        names = await pending.get()
+        return {"status": "failed", "pending": list(names)} if names else {"status": "ok", "pending": []}
+
+    async def check_lag() -> Check:
+        if lag is None:
+            return _unknown("This process does not ask the log.")
+        try:
+            return _lag_check(await lag.get(), config.ready_max_lag_s)
+        except (LagUnknownError, TimeoutError):
+            return _unknown("The log does not answer; what was applied is served.")
+
+    @router.get(
+        "/livez",
+        operation_id="livez",
+        summary="The process answers",
+        response_model=None,
+        responses={200: {"model": Alive}},
+    )
+    async def livez() -> Response:
+        return Response(b'{"status":"alive"}', media_type="application/json", headers=_NO_STORE)
+
+    @router.get(
+        "/readyz",
+        operation_id="readyz",
+        summary="Postgres reachable, migrations applied, views not too far behind the log",
+        response_model=None,
+        responses={200: {"model": Ready}, **problem_responses(NOT_READY, INTERNAL)},
+    )
+    async def readyz() -> Response:
+        checks = {
+            "postgres": await _guarded(check_postgres),
+            "migrations": await _guarded(check_migrations),
+            "lag": await _guarded(check_lag),
+        }
+        failed = sorted(name for name, check in checks.items() if check["status"] == "failed")
+        if failed:
+            raise ProblemError(NOT_READY, f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
+        body = orjson.dumps({"status": "ready", "checks": checks})
+        return Response(body, media_type="application/json", headers=_NO_STORE)
+
+    @router.get(
+        "/metrics",
+        operation_id="metrics",
+        summary="Prometheus metrics",
+        response_model=None,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Text format."}},
+    )
+    async def exposition() -> Response:
+        try:
+            known_lag = None if lag is None else await lag.get()
+        except (TimeoutError, CustomerTimelineError):
+            known_lag = None
+        text = await asyncio.to_thread(metrics.exposition, known_lag)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8", headers=_NO_STORE)
+
+    return router
+
+
+_NO_STORE = {"cache-control": "no-store"}
+
+
+async def _guarded(check: Callable[[], Awaitable[Check]]) -> Check:
+    try:
+        return await check()
+    except ViewsUnavailableError as exc:
+        return _failed(str(exc))
+    except (TimeoutError, CustomerTimelineError) as exc:
+        return _failed(str(exc) or "No answer in time.")
+
+
+def _lag_check(lag: Lag, most_s: float) -> Check:
+    behind = max((partition.seconds for partition in lag), default=0.0)
+    return {
+        "status": "failed" if behind > most_s else "ok",
+        "max_seconds": most_s,
+        "partitions": [partition._asdict() for partition in lag],
+    }
+
+
+def _failed(reason: str) -> Check:
+    return {"status": "failed", "reason": reason}
+
+
+def _unknown(reason: str) -> Check:
+    return {"status": "unknown", "reason": reason}

@@ -1,0 +1,146 @@
+"""The shapes of the answers, for the OpenAPI document. The answers themselves are written as bytes by `api.answers`;
+the tests hold the two together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Amount = Annotated[str, Field(description="Exact decimal as text.", examples=["107.50"], pattern=r"^-?\d+(\.\d+)?$")]
+Id = Annotated[str, Field(description="UUID, lower case.", examples=["0b8f6a52-3c9f-5a0e-9d0c-7e1d5b2f4a61"])]
+
+
+class Shape(BaseModel):
+    """Every member is always present, and there are no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IdentifierView(Shape):
+    """One identifier of the customer."""
+
+    kind: str = Field(examples=["email"])
+    value: str = Field(description="Normalised.", examples=["ann@example.com"])
+    first_seen_at: AwareDatetime | None = Field(description="Null: only an operator's decision named it.")
+    last_seen_at: AwareDatetime | None = Field(description="The latest event of this customer that names it.")
+
+
+class TraitView(Shape):
+    """A value of the profile and where it comes from."""
+
+    value: Any
+    occurred_at: AwareDatetime
+    source: str = Field(examples=["https://crm.example.com"])
+    event_id: Id
+
+
+class ChannelActivityView(Shape):
+    """Events of one channel by who acted."""
+
+    inbound: int = Field(ge=0, description="The customer acted.")
+    outbound: int = Field(ge=0, description="The company acted.")
+    system: int = Field(ge=0, description="Neither.")
+    last_at: AwareDatetime
+
+
+class ActivityView(Shape):
+    """How often, where and when the customer was in touch."""
+
+    events: int = Field(ge=0)
+    signs_of_life: int = Field(ge=0, description="What the customer did on purpose.")
+    first_at: AwareDatetime | None
+    last_at: AwareDatetime | None
+    last_sign_of_life_at: AwareDatetime | None
+    by_channel: dict[str, ChannelActivityView]
+    by_type: dict[str, int] = Field(description="Keys without their version.", examples=[{"purchase.completed": 4}])
+    by_month: dict[str, int] = Field(description="YYYY-MM in the business time zone.", examples=[{"2026-03": 2}])
+
+
+class CurrencyView(Shape):
+    """Sums of one currency; net = gross - refunds."""
+
+    gross: Amount
+    refunds: Amount
+    net: Amount
+    cost: Amount
+
+
+class PurchasesView(Shape):
+    """What the customer bought."""
+
+    count: int = Field(ge=0)
+    days: int = Field(ge=0, description="Days with a purchase, recurring charges left out.")
+    first_at: AwareDatetime | None
+    last_at: AwareDatetime | None
+    by_currency: dict[str, CurrencyView] = Field(description="By ISO 4217 code.")
+    median_gap_days: float | None = Field(description="Between purchase days; null below two of them.")
+
+
+class CustomerView(Shape):
+    """A customer now."""
+
+    customer_id: Id = Field(description="The id of the identifier that was seen first.")
+    former_ids: list[Id] = Field(description="The ids of all other identifiers; each names this customer too.")
+    identifiers: list[IdentifierView]
+    profile: dict[str, TraitView]
+    activity: ActivityView
+    purchases: PurchasesView
+    version: str = Field(
+        description="Hash of the content; also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
+    )
+
+
+class PositionView(Shape):
+    """Where the record of the event stands in the log."""
+
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+
+
+class TimelineItem(BaseModel):
+    """The whole event as it was published (CloudEvents), and what the log and the timeline know about it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    event_id: Id
+    recorded_at: AwareDatetime
+    position: PositionView
+    data_quality: list[dict[str, Any]] | None = Field(description="Identifiers that were dropped, and why; no values.")
+    id: str
+    source: str
+    type: str = Field(examples=["purchase.completed.v1"])
+    time: AwareDatetime
+    data: dict[str, Any]
+
+
+class TimelineView(Shape):
+    """A page of a customer's events, newest first by (time, event_id)."""
+
+    items: list[TimelineItem]
+    next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+
+
+class Problem(BaseModel):
+    """RFC 9457. Further members may say more (`errors`, `reason`, `checks`)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str = Field(examples=["urn:customer-timeline:problem:unknown-customer"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The request, by its X-Request-Id.")
+
+
+class Alive(Shape):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Ready(Shape):
+    """Everything that answers need is there."""
+
+    status: Literal["ready"]
+    checks: dict[str, dict[str, Any]]

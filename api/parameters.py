@@ -1,0 +1,80 @@
+"""The parameters of a timeline request, their defaults and maxima."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from customer_timeline.api.cursors import LATEST_US, LENGTH
+from customer_timeline.projections.reading import TimelineFilter
+from customer_timeline.schemas.decoded import to_micros
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
+
+
+def _instant_us(value: Any) -> int:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise ValueError("use RFC 3339 with an offset, such as 2026-03-01T00:00:00Z (a + is written %2B in a URL)")
+    try:
+        micros = to_micros(datetime.fromisoformat(value.upper()))
+    except ValueError as exc:
+        raise ValueError("there is no such date or time of day") from exc
+    return min(max(micros, 0), LATEST_US)  # no event lies outside
+
+
+def _limit(value: Any) -> int:
+    if not isinstance(value, int) and not re.fullmatch(r"[0-9]{1,9}", str(value)):
+        raise ValueError("use a whole number")
+    return int(value)
+
+
+Instant = Annotated[
+    int,
+    BeforeValidator(_instant_us),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T00:00:00Z"]}),
+]
+
+
+class TimelineParameters(BaseModel):
+    """Query parameters of a timeline. Unknown ones are refused: a mistyped filter must not list everything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_LIMIT,
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Events a page; default {DEFAULT_LIMIT}, at most {MAX_LIMIT}.",
+    )
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LENGTH,
+        description="`next_cursor` of the page before, with the same filters. Stays valid when customers are merged.",
+    )
+    type: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*(\.v[1-9][0-9]{0,3})?$",
+        description="Events of one type, with or without its version.",
+        examples=["purchase.completed"],
+    )
+    channel: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern=r"^[a-z][a-z0-9_-]*$",
+        description="Events of one channel.",
+        examples=["email"],
+    )
+    from_: Instant | None = Field(default=None, alias="from", description="Events at this instant or later.")
+    until: Instant | None = Field(default=None, description="Events before this instant.")
+
+    def wanted(self) -> TimelineFilter:
+        """The filters among them."""
+        return TimelineFilter(self.type, self.channel, self.from_, self.until)

@@ -1,0 +1,139 @@
+"""The reader of the views on Postgres: named queries in, rows of `projections.reading` out. Never writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from customer_timeline.projections.postgres.pool import ReadPool
+from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.reading import (
+    CustomerRecord,
+    DeadLetter,
+    DeadLetterSummary,
+    Member,
+    ReaderHealth,
+    TimelineFilter,
+    TimelineKey,
+    TimelinePage,
+    TimelineRow,
+    ViewsOutOfDateError,
+)
+from customer_timeline.schemas.decoded import from_micros
+
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+
+
+class PostgresReader:
+    """A `TimelineReader` over the tables of one schema.
+
+    `projection_version` is what the tables must have been written by (None: whatever is there). Connections are
+    opened when first needed, in the event loop of the call; at most `connections`, each asked one thing at a time.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        schema: str,
+        *,
+        projection_version: str | None = None,
+        connections: int = 8,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self._expected = projection_version
+        self._pool = ReadPool(dsn, schema, named_queries("queries.sql"), size=connections, timeout_s=timeout_s)
+
+    async def customer(self, identifier_id: str) -> CustomerRecord | None:
+        """See `TimelineReader.customer`."""
+        rows = await self._pool.fetch("EXECUTE customer (%s)", (identifier_id,))
+        if not rows:
+            return None
+        version, customer_id, facts, members = rows[0]
+        self._refuse_other_version(version)
+        return CustomerRecord(
+            customer_id,
+            tuple(Member(*member) for member in orjson.loads(members)),
+            facts,
+        )
+
+    async def timeline(
+        self, identifier_id: str, wanted: TimelineFilter, *, limit: int, before: TimelineKey | None = None
+    ) -> TimelinePage | None:
+        """See `TimelineReader.timeline`."""
+        until_us, until_id = _upper_bound(wanted.until_us, before)
+        rows = await self._pool.fetch(
+            "EXECUTE timeline (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                identifier_id,
+                _instant(until_us, "infinity"),
+                until_id,
+                _instant(wanted.from_us, "-infinity"),
+                wanted.type,
+                wanted.channel,
+                limit + 1,
+            ),
+        )
+        if not rows:
+            return None
+        self._refuse_other_version(rows[0][0])
+        if rows[0][1] is None:
+            return TimelinePage((), more=False)
+        return TimelinePage(tuple(_timeline_row(row) for row in rows[:limit]), more=len(rows) > limit)
+
+    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
+        """See `TimelineReader.dead_letters`."""
+        rows = await self._pool.fetch("EXECUTE dead_letters (%s, %s)", (reason, limit))
+        return tuple(DeadLetterSummary(*row) for row in rows)
+
+    async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
+        """See `TimelineReader.dead_letter`."""
+        rows = await self._pool.fetch("EXECUTE dead_letter (%s, %s, %s)", (topic, partition, offset))
+        if not rows:
+            return None
+        *summary, sha256, key, value, headers = rows[0]
+        return DeadLetter(DeadLetterSummary(*summary), bytes(sha256), _bytes(key), _bytes(value), headers=headers)
+
+    async def health(self) -> ReaderHealth:
+        """See `TimelineReader.health`."""
+        rows = await self._pool.fetch("EXECUTE health")
+        return ReaderHealth(projection_version=rows[0][0], expected_version=self._expected)
+
+    async def aclose(self) -> None:
+        """See `TimelineReader.aclose`."""
+        await self._pool.aclose()
+
+    def _refuse_other_version(self, found: str | None) -> None:
+        # None: no worker has written here yet, so there is nothing of another version.
+        if self._expected is not None and found is not None and found != self._expected:
+            raise ViewsOutOfDateError(found=found, expected=self._expected)
+
+
+def _upper_bound(until_us: int | None, before: TimelineKey | None) -> TimelineKey | tuple[None, str]:
+    # No event has the least id, so (until, least id) excludes exactly what happened at `until` or later.
+    if until_us is None:
+        return before or (None, _FIRST_ID)
+    until = TimelineKey(until_us, _FIRST_ID)
+    return until if before is None else min(until, before)
+
+
+def _instant(micros: int | None, otherwise: str) -> datetime | str:
+    return otherwise if micros is None else from_micros(micros).astimezone(UTC)
+
+
+def _timeline_row(row: tuple[Any, ...]) -> TimelineRow:
+    _, event_id, occurred_us, recorded_us, partition, offset, data_quality, event = row
+    return TimelineRow(
+        event_id,
+        occurred_us,
+        recorded_us,
+        partition,
+        offset,
+        data_quality,
+        event,
+    )
+
+
+def _bytes(value: memoryview | None) -> bytes | None:
+    return None if value is None else bytes(value)

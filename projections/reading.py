@@ -1,0 +1,169 @@
+"""What a reader of the views offers: rows as they stand in the tables, and the protocol that finds them.
+
+The API and the command line depend on this and not on Postgres. Pure: types only. Instants are microseconds since
+1970-01-01T00:00Z (`to_micros`), ids canonical UUID text; whatever is JSON stays the text that Postgres stored.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from customer_timeline.schemas.errors import CustomerTimelineError
+
+
+class ViewsUnavailableError(CustomerTimelineError):
+    """The views cannot be read just now; the same request may succeed later."""
+
+    exit_code = 3  # of the command line: a server is not reachable
+
+
+class ViewsOutOfDateError(CustomerTimelineError):
+    """The views were written by another version of the fold; serving them as current would be wrong."""
+
+    def __init__(self, *, found: str, expected: str) -> None:
+        self.found = found
+        self.expected = expected
+        super().__init__(
+            f"The views are of projection version {found}, this program reads {expected}: run the same release and the "
+            "same identity and time settings everywhere, or rebuild the views."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_out_of_date, (self.found, self.expected))
+
+
+def _out_of_date(found: str, expected: str) -> ViewsOutOfDateError:
+    return ViewsOutOfDateError(found=found, expected=expected)
+
+
+class Member(NamedTuple):
+    """An identifier of a customer. `first_seen_us` is None where only an operator's decision named it."""
+
+    identifier_id: str
+    kind: str
+    value: str
+    first_seen_us: int | None
+
+
+class CustomerRecord(NamedTuple):
+    """A customer: its identifiers, first seen first (never seen last; then by id), and the fold of its events.
+
+    `facts` is None where no event stands with any of its identifiers (a decision or a link alone named them).
+    """
+
+    customer_id: str
+    members: tuple[Member, ...]
+    facts: str | None
+
+
+class TimelineFilter(NamedTuple):
+    """Which events of a customer to list; None = no cut. `type` with its version (`purchase.completed.v1`) or
+    without."""
+
+    type: str | None = None
+    channel: str | None = None
+    from_us: int | None = None
+    until_us: int | None = None  # exclusive
+
+
+class TimelineKey(NamedTuple):
+    """Where an event stands in any timeline that lists it; merges and late events do not move it."""
+
+    occurred_us: int
+    event_id: str
+
+
+class TimelineRow(NamedTuple):
+    """One event of a timeline. `event` is the whole event as published, `data_quality` JSON or None."""
+
+    event_id: str
+    occurred_us: int
+    recorded_us: int
+    partition: int
+    offset: int
+    data_quality: str | None
+    event: str
+
+    @property
+    def key(self) -> TimelineKey:
+        """Where the event stands in the timeline."""
+        return TimelineKey(self.occurred_us, self.event_id)
+
+
+class TimelinePage(NamedTuple):
+    """Events in descending (occurred_at, event_id); `more`: at least one follows."""
+
+    rows: tuple[TimelineRow, ...]
+    more: bool
+
+
+class DeadLetterSummary(NamedTuple):
+    """A record that could not become an event, without its content. `error` names no personal value."""
+
+    topic: str
+    partition: int
+    offset: int
+    recorded_us: int
+    reason: str
+    type: str | None
+    error: str
+
+
+class DeadLetter(NamedTuple):
+    """A record that could not become an event, whole. `key` and `value` are the original bytes (may be personal)."""
+
+    summary: DeadLetterSummary
+    sha256: bytes
+    key: bytes | None
+    value: bytes | None
+    headers: str
+
+
+class ReaderHealth(NamedTuple):
+    """What the readiness probe wants to know. `projection_version` is None while no worker has written yet."""
+
+    projection_version: str | None
+    expected_version: str | None
+
+    @property
+    def current(self) -> bool:
+        """Whether the views may be served."""
+        return None in self or self.projection_version == self.expected_version
+
+
+class TimelineReader(Protocol):
+    """Reads the views. Each call sees one snapshot of them, and none writes.
+
+    Every method raises `ViewsUnavailableError` where the views cannot be reached in time, and (except `health`)
+    `ViewsOutOfDateError` where another version of the fold wrote them. Safe for concurrent calls within one event loop.
+    """
+
+    async def customer(self, identifier_id: str) -> CustomerRecord | None:
+        """The customer that holds the identifier now; None where nobody ever named it."""
+        ...
+
+    async def timeline(
+        self, identifier_id: str, wanted: TimelineFilter, *, limit: int, before: TimelineKey | None = None
+    ) -> TimelinePage | None:
+        """At most `limit` (>= 1) listed events of that customer, newest first, from `before` (exclusive) on.
+
+        A customer's events stand at one of its identifiers or at a thing (an order, a case) that is, itself or through
+        at most five others, one of theirs. None where nobody ever named the identifier.
+        """
+        ...
+
+    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
+        """The newest dead letters by (recorded_at, topic, partition, offset), of one reason or of all."""
+        ...
+
+    async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
+        """One dead letter, whole; None where that record is none."""
+        ...
+
+    async def health(self) -> ReaderHealth:
+        """Ask the store; returns only if it answered."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the reader holds. Calls after it open it again."""
+        ...

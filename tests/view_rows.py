@@ -1,0 +1,317 @@
+"""Rows of the views without a worker: customers as a test says they are, put into the tables or kept in memory.
+
+What the projector would work out (whose an event is) is stated by the test; the facts are folded by the real projection
+from events read by the real codec. `MemoryReader` is the second implementation of the reader's protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.reading import (
+    CustomerRecord,
+    DeadLetter,
+    DeadLetterSummary,
+    Member,
+    ReaderHealth,
+    TimelineFilter,
+    TimelineKey,
+    TimelinePage,
+    TimelineRow,
+    ViewsOutOfDateError,
+)
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+SECRET = b"a secret of the tests only"
+SCHEMA = "customer_timeline"
+SOURCE = "https://shop.example.com"
+CODEC = Codec(IdentityPolicy(), SECRET, extra_channels=frozenset({"pigeon"}))
+PROJECTION = CustomerProjection(BusinessCalendar("UTC"))
+VERSION = "customer-1-test"
+
+Identified = tuple[str, str]  # kind, value as a channel wrote it
+
+
+def identifier_id(kind: str, value: str) -> str:
+    """The id that the deployment of the tests gives to an identifier."""
+    found = CODEC.space.normalise(kind, value)
+    if isinstance(found, str):
+        raise TypeError(f"{kind} is no usable identifier: {found}")
+    return found.identifier_id
+
+
+def thing_id(kind: str, value: str) -> str:
+    """The id of a thing."""
+    return CODEC.space.thing(kind, value).thing_id
+
+
+def event(
+    number: int,
+    type_: str,
+    at: str,
+    data: Mapping[str, Any],
+    identifiers: Sequence[Identified] = (),
+    *,
+    channel: str | None = "web",
+) -> dict[str, Any]:
+    """A CloudEvent; `number` makes its id, `at` is RFC 3339."""
+    envelope = {"specversion": "1.0", "id": f"e{number}", "source": SOURCE, "type": type_, "time": at}
+    named = {"identifiers": [{"kind": kind, "value": value} for kind, value in identifiers]}
+    return {**envelope, "data": {**named, **({"channel": channel} if channel else {}), **data}}
+
+
+def viewed(number: int, at: str, who: Identified, url: str = "https://shop.example.com/") -> dict[str, Any]:
+    """A page view, the least of events."""
+    return event(number, "page.viewed.v1", at, {"url": url}, [who])
+
+
+class Landed(NamedTuple):
+    """An event and where its record stands."""
+
+    event: DecodedEvent
+    partition: int
+    offset: int
+
+
+class ThingRow(NamedTuple):
+    """A thing and to whom it leads."""
+
+    thing_id: str
+    kind: str
+    value: str
+    owner_id: str | None
+    via_thing_id: str | None
+
+
+@dataclass
+class Views:
+    """What the tables hold. Filled by a test, then inserted or given to a `MemoryReader`."""
+
+    version: str | None = VERSION
+    events: list[Landed] = field(default_factory=list)
+    members: dict[str, list[Member]] = field(default_factory=dict)  # customer_id -> its identifiers
+    facts: dict[str, str] = field(default_factory=dict)
+    things: list[ThingRow] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    def customer(self, events: Iterable[Mapping[str, Any]], *, also: Iterable[Identified] = ()) -> str:
+        """A customer with these events (those that name only a thing included); returns its id.
+
+        Its identifiers are those that the events name, and `also`, which only a decision named.
+        """
+        facts = PROJECTION.initial()
+        first: dict[str, tuple[int, str, Member]] = {}
+        for given in events:
+            decoded = self.land(given)
+            PROJECTION.apply(facts, decoded)
+            for found in decoded.identifiers if decoded.listed else ():
+                sighting = (decoded.occurred_us, found.identifier_id, Member(*found, decoded.occurred_us))
+                first[found.identifier_id] = min(first.get(found.identifier_id, sighting), sighting)
+        known = [member for _, _, member in sorted(first.values())]
+        for kind, value in also:
+            named = CODEC.space.normalise(kind, value)
+            if isinstance(named, str):
+                raise TypeError(f"{kind} is no usable identifier: {named}")
+            known.append(Member(*named, None))
+        customer_id = known[0].identifier_id
+        self.members[customer_id] = known
+        self.facts[customer_id] = PROJECTION.encode(facts).decode()
+        return customer_id
+
+    def land(self, given: Mapping[str, Any]) -> DecodedEvent:
+        """Put an event into the timeline; it was appended a second after it happened."""
+        appended_at = datetime.fromisoformat(given["time"]) + timedelta(seconds=1)
+        decoded = CODEC.decode(json.dumps(given).encode(), appended_at=appended_at)
+        self.events.append(Landed(decoded, 0, len(self.events)))
+        return decoded
+
+    def thing(self, kind: str, value: str, *, owner: str | None = None, via: Identified | None = None) -> str:
+        """A thing with an owner (an identifier_id), or one that came with another thing."""
+        found = thing_id(kind, value)
+        self.things.append(ThingRow(found, kind, value, owner, thing_id(*via) if via else None))
+        return found
+
+    def merge(self, loser: str, winner: str) -> None:
+        """Make one customer of two; `winner` was seen first."""
+        combined = PROJECTION.decode(self.facts.pop(winner))
+        PROJECTION.combine(combined, PROJECTION.decode(self.facts.pop(loser)))
+        self.facts[winner] = PROJECTION.encode(combined).decode()
+        self.members[winner].extend(self.members.pop(loser))
+
+    def dead_letter(self, number: int, reason: str, at: str, value: bytes | None = b"{", error: str = "no") -> None:
+        """A dead letter at offset `number` of partition 1."""
+        recorded_us = to_micros(datetime.fromisoformat(at))
+        summary = DeadLetterSummary("touchpoints", 1, number, recorded_us, reason, None, error)
+        self.letters.append(DeadLetter(summary, bytes(32), b"key", value, "[]"))
+
+    def insert(self, database: str) -> None:
+        """Write all of it into the tables of a fresh database."""
+        connection = psycopg2.connect(database, options=f"-c search_path={SCHEMA}")
+        try:
+            with connection, connection.cursor() as cursor:
+                self._insert(cursor)
+        finally:
+            connection.close()
+
+    def _insert(self, cursor: Any) -> None:
+        if self.version is not None:
+            cursor.execute("INSERT INTO projection_meta VALUES (true, %s, '{}', '2026-01-01Z')", (self.version,))
+        anchors = {landed.event.anchor_id for landed in self.events}
+        _write(cursor, "timeline", (_timeline_row(landed) for landed in self.events))
+        _write(cursor, "identifier", (row for pair in self.members.items() for row in _identifier_rows(*pair)))
+        _write(cursor, "customer", (self._customer_row(customer_id) for customer_id in self.members))
+        things = ((*t[:4], None, None, t.via_thing_id, None, None, t.thing_id in anchors) for t in self.things)
+        _write(cursor, "thing", things)
+        _write(cursor, "dead_letter", (_letter_row(letter) for letter in self.letters))
+
+    def _customer_row(self, customer_id: str) -> tuple[object, ...]:
+        facts = self.facts[customer_id]
+        columns = PROJECTION.columns(PROJECTION.decode(facts))
+        events, signs, first, last, last_sign, purchases = columns
+        instants = [None if us is None else from_micros(us) for us in (first, last, last_sign)]
+        return (customer_id, 1, False, events, signs, *instants, purchases, facts)
+
+
+def _identifier_rows(customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
+    return [
+        (
+            m.identifier_id,
+            m.kind,
+            m.value,
+            customer_id,
+            None if m.first_seen_us is None else from_micros(m.first_seen_us),
+        )
+        for m in members
+    ]
+
+
+def _timeline_row(landed: Landed) -> tuple[object, ...]:
+    e = landed.event
+    direction = {"customer": "inbound", "company": "outbound", "system": "system"}[e.actor]
+    ids = [i.identifier_id for i in e.identifiers] or None
+    things = [t.thing_id for t in e.things] or None
+    quality = json.dumps([note._asdict() for note in e.data_quality]) if e.data_quality else None
+    facets = (e.event_id, e.anchor_id, e.strongest_id, ids, things, e.type, e.channel, direction, e.sign_of_life)
+    place = (e.revision, landed.partition, landed.offset, e.event_id)
+    return (*facets, e.listed, e.occurred_at, e.recorded_at, *place, quality, e.value.decode())
+
+
+def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
+    topic, part, position, recorded_us, reason, type_, error = letter.summary
+    rest = (letter.sha256, letter.key, letter.value, letter.headers)
+    return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest)
+
+
+_CASTS = {
+    "timeline": "(%s::uuid, %s::uuid, %s::uuid, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+    "%s::uuid, %s::jsonb, %s::jsonb)",
+    "thing": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz, %s::uuid, %s::uuid, %s::timestamptz, %s::uuid, %s)",
+    "identifier": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz)",
+    "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json)",
+    "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
+}
+
+
+def _write(cursor: Any, table: str, rows: Iterable[Sequence[object]]) -> None:
+    found = [tuple(row) for row in rows]
+    if found:
+        # A table with columns that the test does not fill takes their defaults: those stand last.
+        execute_values(cursor, f"INSERT INTO {table} VALUES %s", found, template=_CASTS[table], page_size=1000)
+
+
+class MemoryReader:
+    """A `TimelineReader` over `Views` as they are at each call."""
+
+    def __init__(self, views: Views, *, projection_version: str | None = VERSION) -> None:
+        self._views = views
+        self._expected = projection_version
+
+    async def customer(self, identifier_id: str) -> CustomerRecord | None:
+        customer_id = self._customer_of(identifier_id)
+        if customer_id is None:
+            return None
+        members = sorted(self._views.members[customer_id], key=_seen_order)
+        return CustomerRecord(customer_id, tuple(members), self._views.facts[customer_id])
+
+    async def timeline(
+        self, identifier_id: str, wanted: TimelineFilter, *, limit: int, before: TimelineKey | None = None
+    ) -> TimelinePage | None:
+        customer_id = self._customer_of(identifier_id)
+        if customer_id is None:
+            return None
+        ids = {m.identifier_id for m in self._views.members[customer_id]}
+        rows = sorted(
+            (
+                _row(landed)
+                for landed in self._views.events
+                if landed.event.listed and self._theirs(landed.event, ids) and _matches(landed, wanted)
+            ),
+            key=lambda row: row.key,
+            reverse=True,
+        )
+        rows = [row for row in rows if before is None or row.key < before]
+        return TimelinePage(tuple(rows[:limit]), more=len(rows) > limit)
+
+    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
+        found = [letter.summary for letter in self._views.letters if reason in (None, letter.summary.reason)]
+        return tuple(sorted(found, key=lambda s: (s.recorded_us, *s[:3]), reverse=True)[:limit])
+
+    async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
+        wanted = (topic, partition, offset)
+        return next((letter for letter in self._views.letters if letter.summary[:3] == wanted), None)
+
+    async def health(self) -> ReaderHealth:
+        return ReaderHealth(self._views.version, self._expected)
+
+    async def aclose(self) -> None:
+        pass
+
+    def _customer_of(self, identifier_id: str) -> str | None:
+        found = (c for c, ms in self._views.members.items() if identifier_id in {m.identifier_id for m in ms})
+        customer_id = next(found, None)
+        found_version, expected = self._views.version, self._expected
+        if customer_id is not None and found_version and expected and found_version != expected:
+            raise ViewsOutOfDateError(found=found_version, expected=expected)
+        return customer_id
+
+    def _theirs(self, event: DecodedEvent, ids: set[str]) -> bool:
+        anchor, things = event.anchor_id, {t.thing_id: t for t in self._views.things}
+        for _ in range(6):
+            thing = things.get(anchor or "")
+            if thing is None:
+                return anchor in ids
+            anchor = thing.owner_id or thing.via_thing_id
+        return anchor in ids
+
+
+def _seen_order(member: Member) -> tuple[bool, int, str]:
+    return (member.first_seen_us is None, member.first_seen_us or 0, member.identifier_id)
+
+
+def _matches(landed: Landed, wanted: TimelineFilter) -> bool:
+    e = landed.event
+    return (
+        (wanted.type is None or e.type == wanted.type or e.type.rpartition(".v")[0] == wanted.type)
+        and wanted.channel in (None, e.channel)
+        and (wanted.from_us is None or e.occurred_us >= wanted.from_us)
+        and (wanted.until_us is None or e.occurred_us < wanted.until_us)
+    )
+
+
+def _row(landed: Landed) -> TimelineRow:
+    e = landed.event
+    quality = json.dumps([note._asdict() for note in e.data_quality]) if e.data_quality else None
+    return TimelineRow(
+        e.event_id, e.occurred_us, to_micros(e.recorded_at), landed.partition, landed.offset, quality, e.value.decode()
+    )
