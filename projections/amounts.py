@@ -55,6 +55,9 @@ def parse(text: str) -> int:
 
 def text_of(units: int) -> str:
     """Plain decimal text: no exponent, trailing zeros trimmed, but at least two decimals. One text per value."""
+    cents, finer = divmod(units, _SCALE // 100)
+    if finer == 0 and cents >= 0:  # nearly every amount there is
+        return f"{cents // 100}.{cents % 100:02d}"
     whole, fraction = divmod(abs(units), _SCALE)
     decimals = f"{fraction:06d}".rstrip("0").ljust(2, "0")
     return f"{'-' if units < 0 else ''}{whole}.{decimals}"
