@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from customer_timeline.producers.protocol import Publisher
     from customer_timeline.projections.customer import CustomerProjection
+    from customer_timeline.projections.journal import Observer
+    from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
@@ -128,3 +130,18 @@ def projection_details(settings: Settings) -> dict[str, Any]:
         },
         "recorded": {name: version(name) for name in ("customer-timeline", "phonenumbers", "tzdata")},
     }
+
+
+def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJournal:
+    """Writes batches of the log to Postgres; connects when it is first used."""
+    from customer_timeline.projections.postgres.journal import PostgresJournal
+
+    return PostgresJournal(
+        lambda: connect(settings, application="customer-timeline-worker"),
+        codec,
+        customer_projection(settings),
+        settings.identity,
+        version=projection_version(settings),
+        details=projection_details(settings),
+        observer=observer,
+    )

@@ -73,10 +73,20 @@ CREATE TABLE superseded (
     revision     integer NOT NULL,
     occurred_at  timestamptz NOT NULL,
     recorded_at  timestamptz NOT NULL,
+    conflict     boolean NOT NULL DEFAULT false,
     event        jsonb NOT NULL,
     PRIMARY KEY (event_id, revision, occurred_at, content_hash)
 );
 COMMENT ON TABLE superseded IS 'Records that carry an event_id and lost to another: lower revision, later time, or greater content hash.';
+COMMENT ON COLUMN superseded.recorded_at IS 'When the log took it in (the least of its copies).';
+COMMENT ON COLUMN superseded.conflict IS 'Other content at the winning revision: two sources disagree.';
+CREATE INDEX superseded_conflicts ON superseded (event_id) WHERE conflict;
+
+CREATE VIEW conflicting_duplicate AS
+SELECT s.event_id, s.revision, s.occurred_at, s.recorded_at, s.event, t.event AS winning_event
+FROM superseded s JOIN timeline t USING (event_id)
+WHERE s.conflict;
+COMMENT ON VIEW conflicting_duplicate IS 'Records with other content at the revision that counts; gone when a higher revision ends the conflict.';
 
 CREATE TABLE identifier (
     identifier_id  uuid PRIMARY KEY,
@@ -128,9 +138,11 @@ CREATE TABLE decision (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     reason      text NOT NULL,
-    operator    text NOT NULL
+    operator    text NOT NULL,
+    refused     text
 );
 COMMENT ON TABLE decision IS 'What operators decided about two identifiers; the last by (occurred_at, event_id) counts.';
+COMMENT ON COLUMN decision.refused IS 'Why a link that was decided joins nobody: separated (it would join a pair that another decision parts).';
 CREATE INDEX decision_by_anchor ON decision (anchor_id);
 CREATE INDEX decision_by_other ON decision (other_id);
 
@@ -151,7 +163,7 @@ COMMENT ON COLUMN thing.owner_id IS 'Strongest identifier of the earliest event 
 COMMENT ON COLUMN thing.via_thing_id IS 'With no owner of its own: the first thing of the earliest event that names both.';
 COMMENT ON COLUMN thing.anchored IS 'Events stand at this thing, so its owner''s timeline includes it.';
 -- things of a customer's identifiers, and things that follow another
-CREATE INDEX thing_by_owner ON thing (owner_id) WHERE anchored;
+CREATE INDEX thing_by_owner ON thing (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX thing_by_via ON thing (via_thing_id) WHERE via_thing_id IS NOT NULL;
 
 CREATE TABLE customer (

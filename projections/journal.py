@@ -1,0 +1,110 @@
+"""What the projector asks of a store: take a batch whole, exactly once, or say why not. Protocol and values only.
+
+`streams` calls it, `projections.postgres.journal` implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
+
+Observer = Callable[[str], None]
+
+
+class Record(NamedTuple):
+    """One record as it stands in the log."""
+
+    partition: int
+    position: int
+    appended_at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Placed(NamedTuple):
+    """A decoded event and where its record stands."""
+
+    event: DecodedEvent
+    partition: int
+    position: int
+
+
+class Rejected(NamedTuple):
+    """A record that is no event, and why: a dead letter."""
+
+    record: Record
+    error: InvalidEvent
+
+
+class Span(NamedTuple):
+    """Positions of one partition that a batch covers: `expected` inclusive, `until` exclusive."""
+
+    expected: int
+    until: int
+
+
+class Batch(NamedTuple):
+    """Records of one topic, in offset order within each partition."""
+
+    topic: str
+    placed: Sequence[Placed]
+    rejected: Sequence[Rejected]
+    spans: Mapping[int, Span]
+    records: Sequence[Record]
+
+
+class Assignment(NamedTuple):
+    """Where to go on in one partition, and the epoch that fences off whoever held it before."""
+
+    partition: int
+    next_offset: int
+    epoch: int
+
+
+class Applied(NamedTuple):
+    """What a batch did, for metrics."""
+
+    events: int
+    duplicates: int
+    replaced: int
+    dead_letters: Mapping[str, int]
+    customers: int
+    step_seconds: Mapping[str, float]
+
+
+class StorageError(CustomerTimelineError):
+    """The store could not take a batch."""
+
+
+class TransientStorageError(StorageError):
+    """The store is away or busy; the same batch may succeed later. Retry with back-off."""
+
+
+class UnstorableRecordError(StorageError):
+    """The store refuses some record's content; halve the batch to find it."""
+
+
+class FencedError(StorageError):
+    """Another worker holds this partition now, or it has moved on; nothing was written. Rejoin."""
+
+
+class RefusedError(StorageError):
+    """The tables or the log are not the ones this worker knows; it must stop and say how to go on."""
+
+
+class Journal(Protocol):
+    """The store of timeline and views, as the projector sees it. One instance per worker thread, not shared."""
+
+    def assign(self, topic: str, topic_id: str | None, partitions: Sequence[int]) -> Mapping[int, Assignment]:
+        """Take the partitions over: end the previous holder, raise the epoch, say where to go on."""
+
+    def apply(self, batch: Batch) -> Applied:
+        """Write the batch and its offsets in one transaction: all of it, or nothing and an error."""
+
+    def close(self) -> None:
+        """Give the connection back; safe to call twice."""

@@ -1,0 +1,104 @@
+"""The customer table, as the projector writes it: facts read under the lock, combined, added to, written back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
+from customer_timeline.projections.postgres.identity_store import CustomerPlan, Settlement
+from customer_timeline.projections.postgres.timeline_store import TimelineStore
+from customer_timeline.schemas.decoded import DecodedEvent, from_micros
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+class CustomerStore:
+    """Writes what a batch made of its customers. Lives as long as one connection."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        sql: Mapping[str, str],
+        projection: CustomerProjection,
+        timeline: TimelineStore,
+        observe: Callable[[str], None],
+    ) -> None:
+        self._cursor = cursor
+        self._sql = sql
+        self._projection = projection
+        self._timeline = timeline
+        self._observe = observe
+        cursor.execute(sql["create_incoming_customer"])
+
+    def write(self, settlement: Settlement, events: Mapping[str, Sequence[DecodedEvent]]) -> int:
+        """Write the customers of `settlement`; `events` are the batch's new ones by customer_id. Returns how many rows."""
+        rows = [
+            self._row(plan, self._facts(plan, events.get(plan.customer_id, ())))
+            for plan in settlement.plans.values()
+            if plan.customer_id in events or not _unchanged(plan)
+        ]
+        self._observe("folded")
+        if settlement.deleted:
+            self._cursor.execute(self._sql["delete_customers"], {"ids": uuid_array(settlement.deleted)})
+        if rows:
+            copy_rows(self._cursor, self._sql["copy_incoming_customer"], rows)
+            self._cursor.execute(self._sql["write_customers"])
+            self._cursor.execute(self._sql["clear_incoming_customer"])
+        return len(rows)
+
+    def _facts(self, plan: CustomerPlan, events: Iterable[DecodedEvent]) -> CustomerFacts:
+        projection = self._projection
+        if plan.refold is not None:
+            return self._refold(plan.refold)
+        facts: CustomerFacts | None = None
+        for row in plan.combine:
+            more = projection.decode(row.facts.encode())
+            if facts is None:
+                facts = more
+            else:
+                projection.combine(facts, more)
+        if facts is None:
+            facts = projection.initial()
+        for event in events:
+            projection.apply(facts, event)
+        return facts
+
+    def _refold(self, members: Sequence[str]) -> CustomerFacts:
+        """Fold a customer's events again; the batch's are in the timeline by now."""
+        facts = self._projection.initial()
+        self._cursor.execute(self._sql["events_of_members"], {"ids": uuid_array(members)})
+        for value, recorded_at, _ in self._cursor.fetchall():
+            self._projection.apply(facts, self._timeline.decode_stored(value, recorded_at))
+        return facts
+
+    def _row(self, plan: CustomerPlan, facts: CustomerFacts) -> str:
+        columns = self._projection.columns(facts)
+        return "\t".join(
+            (
+                plan.customer_id,
+                str(plan.gen),
+                "t" if plan.contested else "f",
+                str(columns.events),
+                str(columns.signs_of_life),
+                _instant(columns.first_event_us),
+                _instant(columns.last_event_us),
+                _instant(columns.last_sign_of_life_us),
+                str(columns.purchases),
+                escaped(self._projection.encode(facts).decode()),
+            )
+        )
+
+
+def _unchanged(plan: CustomerPlan) -> bool:
+    """True where the locked row already says all that the plan says."""
+    if plan.refold is not None or len(plan.combine) != 1:
+        return False
+    row = plan.combine[0]
+    return (row.customer_id, row.gen, row.contested) == (plan.customer_id, plan.gen, plan.contested)
+
+
+def _instant(micros: int | None) -> str:
+    return NULL if micros is None else from_micros(micros).isoformat()

@@ -1,0 +1,122 @@
+"""Deciding a raw component again: read it whole from the link tables, resolve it, and say what became of its customers.
+
+The slow path, for where one link cannot be judged alone: operators' decisions, limits, newly shared values, withdrawn
+evidence. Runs under the locks of every customer it touches; says so where one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from customer_timeline.projections.identity import (
+    Link,
+    Member,
+    Pair,
+    Resolution,
+    last_decisions,
+    resolve,
+    standing_links,
+    unordered,
+)
+from customer_timeline.projections.postgres.identity_links import LinkStore, StoredDecision, StoredLink
+from customer_timeline.projections.postgres.identity_work import Known
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+ReadIdentifiers = Callable[[Iterable[str]], Mapping[str, Known]]
+
+
+@dataclass(slots=True)
+class Graph:
+    """A union of whole raw components. `inside`: identifiers reached; `known`: them and the ends of links that glue nobody."""
+
+    inside: set[str] = field(default_factory=set)
+    known: dict[str, Known] = field(default_factory=dict)
+    links: dict[Pair, StoredLink] = field(default_factory=dict)
+    decisions: dict[str, StoredDecision] = field(default_factory=dict)
+
+    def customers(self) -> set[str]:
+        """The customers that the identifiers inside belong to now."""
+        return {self.known[identifier_id].customer_id for identifier_id in self.inside}
+
+
+class GraphReader:
+    """Reads raw components from Postgres."""
+
+    def __init__(
+        self, links: LinkStore, policy: IdentityPolicy, read_identifiers: ReadIdentifiers, read_members: ReadIdentifiers
+    ) -> None:
+        self._links = links
+        self._policy = policy
+        self._read_identifiers = read_identifiers
+        self._read_members = read_members
+
+    def read(self, seeds: Iterable[str], overrides: Mapping[str, Known]) -> Graph:
+        """Everything connected with `seeds` and with their customers' other members.
+
+        `overrides`: what this transaction knows better than the table (claimed identifiers).
+        """
+        graph = Graph()
+        frontier = set(seeds)
+        while frontier:
+            self._learn(graph, frontier, overrides)
+            # A customer is divided or kept as a whole: its members come along.
+            owners = {graph.known[i].customer_id for i in frontier if i not in overrides}
+            if owners:
+                members = self._read_members(owners)
+                graph.known.update({i: known for i, known in members.items() if i not in overrides})
+                frontier |= members.keys()
+            frontier -= graph.inside
+            graph.inside |= frontier
+            frontier = self._neighbours(graph, frontier, overrides) - graph.inside if frontier else set()
+        return graph
+
+    def _learn(self, graph: Graph, identifier_ids: Iterable[str], overrides: Mapping[str, Known]) -> None:
+        missing = set()
+        for identifier_id in identifier_ids:
+            if identifier_id in overrides:
+                graph.known[identifier_id] = overrides[identifier_id]
+            elif identifier_id not in graph.known:
+                missing.add(identifier_id)
+        if missing:
+            graph.known.update(self._read_identifiers(missing))
+
+    def _neighbours(self, graph: Graph, frontier: set[str], overrides: Mapping[str, Known]) -> set[str]:
+        links = self._links.links_of(frontier)
+        decisions = self._links.decisions_of(frontier)
+        ends = {end for link in links for end in link.pair} | {end for one in decisions for end in one.decision.pair}
+        self._learn(graph, ends, overrides)
+        graph.links.update({link.pair: link for link in links})
+        graph.decisions.update({one.event_id: one for one in decisions})
+        last = last_decisions(one.decision for one in decisions)
+        members = members_of(graph.known)
+        with_evidence = [one.link for one in links if one.link is not None]
+        standing, _ = standing_links(members, with_evidence, last, self._policy)
+        return {end for _, _, _, pair in standing for end in pair}
+
+
+def members_of(known: Mapping[str, Known]) -> dict[str, Member]:
+    """Identifiers as the resolution takes them."""
+    return {i: Member(i, one.kind, one.first_us, one.shared) for i, one in known.items()}
+
+
+def decide(graph: Graph, links: LinkStore, policy: IdentityPolicy) -> Resolution:
+    """Resolve the graph and write why links are refused, where that changed."""
+    with_evidence: list[Link] = [one.link for one in graph.links.values() if one.link is not None]
+    decisions = [one.decision for one in graph.decisions.values()]
+    resolution = resolve(members_of(graph.known), with_evidence, decisions, policy)
+    refused = {
+        pair: resolution.refused.get(pair) if one.link else None
+        for pair, one in graph.links.items()
+        if (resolution.refused.get(pair) if one.link else None) != one.refused
+    }
+    last = last_decisions(decisions)
+    refused_decisions = {}
+    for event_id, one in graph.decisions.items():
+        pair = unordered(one.decision.pair)
+        counts = last[pair].event_id == event_id and one.decision.verdict == "linked"
+        reason = resolution.refused_decisions.get(pair) if counts else None
+        if reason != one.refused:
+            refused_decisions[event_id] = reason
+    links.refuse(refused, refused_decisions)
+    return resolution

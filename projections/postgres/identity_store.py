@@ -1,0 +1,562 @@
+"""Identity under locks: which customers a batch touches, who they are afterwards, and what their rows become.
+
+The lock protocol of ADR 0005, step by step: *claim* identifiers nobody named yet; then, under a savepoint, *resolve*
+identifiers to customers, *lock* all of them in one statement in id order, and *check* in new statements that the locked rows
+are still the ones; where they are not, go back to the savepoint, which frees the row locks, and start again with what was
+learnt. Only then are links, sightings and customers written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from customer_timeline.projections.evidence import Evidence
+from customer_timeline.projections.identity import NEVER, Pair, customer_id_of, glues, limit_of
+from customer_timeline.projections.postgres.copy_text import uuid_array
+from customer_timeline.projections.postgres.identity_graph import Graph, GraphReader, decide, members_of
+from customer_timeline.projections.postgres.identity_links import LinkChange, LinkStore
+from customer_timeline.projections.postgres.identity_work import (
+    IdentityMemory,
+    IdentityWork,
+    Known,
+    first_sighting,
+    gather,
+)
+from customer_timeline.projections.postgres.thing_store import Ownership
+from customer_timeline.projections.postgres.timeline_store import Stored, TimelineStore
+from customer_timeline.schemas.decoded import from_micros, to_micros
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+class Locked(NamedTuple):
+    """A customer row under this transaction's lock."""
+
+    customer_id: str
+    gen: int
+    contested: bool
+    facts: str
+
+
+class CustomerPlan(NamedTuple):
+    """What becomes of one customer: `combine` these rows' facts and add the batch, or fold `refold` members again."""
+
+    customer_id: str
+    gen: int
+    contested: bool
+    combine: tuple[Locked, ...]
+    refold: tuple[str, ...] | None
+
+
+class IdentityChange(NamedTuple):
+    """An announcement: the customer that now is what `former` were."""
+
+    customer_id: str
+    former: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """The outcome for one batch. `home`: to whose customer each holder's events go."""
+
+    plans: dict[str, CustomerPlan] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    home: dict[str, str] = field(default_factory=dict)
+    changes: list[IdentityChange] = field(default_factory=list)
+
+
+class _Retry(Exception):  # noqa: N818 - control flow inside this module
+    """The locked rows are not all that is concerned; `customers` must be locked too."""
+
+    def __init__(self, customers: Iterable[str], stale: Iterable[str] = ()) -> None:
+        self.customers = set(customers)
+        self.stale = set(stale)
+
+
+class IdentityStore:
+    """Settles the identity of a batch; see `Settlement`. Lives as long as one connection."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        sql: Mapping[str, str],
+        policy: IdentityPolicy,
+        timeline: TimelineStore,
+        memory: IdentityMemory,
+        observe: Callable[[str], None],
+    ) -> None:
+        self._cursor = cursor
+        self._sql = sql
+        self._policy = policy
+        self._timeline = timeline
+        self._memory = memory
+        self._observe = observe
+        self._links = LinkStore(cursor, sql)
+        self._graphs = GraphReader(self._links, policy, self._read_identifiers, self._read_members)
+
+    def settle(self, stored: Stored, ownership: Ownership) -> Settlement:
+        """Claim, lock, check, decide. Afterwards the links, identifiers and decisions of the batch are written."""
+        work = gather(stored, ownership, self._memory)
+        claimed = self._claim(work)
+        self._observe("claimed")
+        also: set[str] = set()
+        while True:
+            self._cursor.execute("SAVEPOINT identity")
+            attempt = _Attempt(self, work, claimed)
+            try:
+                settlement = attempt.run(also)
+            except _Retry as retry:
+                self._cursor.execute("ROLLBACK TO SAVEPOINT identity")
+                also |= retry.customers
+                self._memory.forget(retry.stale)
+                work = gather(stored, ownership, self._memory)
+                continue
+            self._cursor.execute("RELEASE SAVEPOINT identity")
+            return settlement
+
+    def _claim(self, work: IdentityWork) -> dict[str, Known]:
+        """Insert identifiers that nobody has named; returns those that are ours. Before any customer is locked."""
+        unknown = [i for i in work.named if i not in self._memory.identifiers]
+        if not unknown:
+            return {}
+        guess = _guessed_customers(unknown, work)
+        sightings = [work.sightings.get(i) for i in unknown]
+        self._cursor.execute(
+            self._sql["claim_identifiers"],
+            {
+                "identifier_id": uuid_array(unknown),
+                "kind": [work.named[i].kind for i in unknown],
+                "value": [work.named[i].value for i in unknown],
+                "customer_id": uuid_array(guess[i] for i in unknown),
+                "first_seen_at": [from_micros(s[0]) if s else None for s in sightings],
+                "first_event_id": [s[1] if s else None for s in sightings],
+            },
+        )
+        mine = {row[0] for row in self._cursor.fetchall()}
+        return {
+            i: Known(work.named[i].kind, guess[i], s[0] if s else None, s[1] if s else None, False)
+            for i, s in zip(unknown, sightings, strict=True)
+            if i in mine
+        }
+
+    def _read_identifiers(self, identifier_ids: Iterable[str], query: str = "read_identifiers") -> dict[str, Known]:
+        ids = list(identifier_ids)
+        if not ids:
+            return {}
+        self._cursor.execute(self._sql[query], {"ids": uuid_array(ids)})
+        return {row[0]: Known(row[1], row[2], row[3], row[4], row[5]) for row in self._cursor.fetchall()}
+
+    def _read_members(self, customer_ids: Iterable[str]) -> dict[str, Known]:
+        return self._read_identifiers(customer_ids, "members")
+
+
+class _Attempt:
+    """One try at locking what a batch concerns. Raises `_Retry` where more must be locked."""
+
+    def __init__(self, store: IdentityStore, work: IdentityWork, claimed: Mapping[str, Known]) -> None:
+        self.cursor = store._cursor
+        self.sql = store._sql
+        self.policy = store._policy
+        self.memory = store._memory
+        self.links = store._links
+        self.graphs = store._graphs
+        self.timeline = store._timeline
+        self.read = store._read_identifiers
+        self.read_members = store._read_members
+        self.observe = store._observe
+        self.work = work
+        self.claimed = dict(claimed)
+        self.known: dict[str, Known] = {}
+        self.rows: dict[str, Locked] = {}
+        self.renamed: set[str] = set()
+
+    def run(self, also: set[str]) -> Settlement:
+        """Lock, check, write links, and decide who is who."""
+        wanted = self._wanted()
+        self._lock_and_check(wanted, also)
+        self.observe("locked")
+        self._check_elsewhere(wanted)
+        self._lower_sightings()
+        changes = self._write_links()
+        self._mark_shared(changes)
+        self.links.decide(self.work.decisions, self.work.decisions_gone)
+        return self._decide(changes)
+
+    # -- lock ---------------------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> set[str]:
+        """Existing identifiers whose customers must be locked."""
+        work, memory = self.work, self.memory.identifiers
+        wanted = work.touched | work.holders | work.sightings.keys() | work.must_decide | work.named.keys()
+        for pair in work.evidence:
+            for end in pair:
+                known = memory.get(end)
+                if known is None or not known.shared:
+                    wanted.add(end)
+        return wanted - self.claimed.keys()
+
+    def _lock_and_check(self, wanted: set[str], also: set[str]) -> None:
+        memory = self.memory
+        remembered = {i: known for i in wanted if (known := memory.identifiers.get(i)) is not None}
+        unknown = wanted - remembered.keys()
+        looked_up = self.read(unknown)
+        customers = (
+            {known.customer_id for known in remembered.values()} | {k.customer_id for k in looked_up.values()} | also
+        )
+        if customers:
+            self.cursor.execute(self.sql["lock_customers"], {"ids": uuid_array(customers)})
+            self.rows = {row[0]: Locked(*row) for row in self.cursor.fetchall()}
+        # A new statement: what stood when the locks were taken, not when the look-up began.
+        current = self.read(unknown)
+        stale = [i for i, known in remembered.items() if self._gen_of(known) != memory.gens.get(known.customer_id, -1)]
+        fresh = self.read(stale)
+        needed = {known.customer_id for known in (*current.values(), *fresh.values())}
+        if stale or needed - self.rows.keys():
+            raise _Retry(needed, stale)
+        self.known = {**remembered, **current}
+
+    def _gen_of(self, known: Known) -> int | None:
+        row = self.rows.get(known.customer_id)
+        return row.gen if row else None
+
+    def _check_elsewhere(self, wanted: set[str]) -> None:
+        """Identifiers with no news whose customer is not locked: hold their sighting, and look whether it still says so."""
+        memory = self.memory
+        loose = []
+        for identifier_id in self.work.seen_elsewhere:
+            if identifier_id in self.known or identifier_id in self.claimed:
+                continue
+            known = memory.identifiers[identifier_id]
+            row = self.rows.get(known.customer_id)
+            if row is None or row.gen != memory.gens.get(known.customer_id):
+                loose.append(identifier_id)
+        if not loose:
+            return
+        held = self.read(loose, "share_identifiers")
+        moved = [
+            i for i, known in held.items() if known[2:] != memory.identifiers[i][2:]
+        ]  # first sighting or sharing changed under us
+        if moved:
+            raise _Retry({held[i].customer_id for i in moved if not held[i].shared}, moved)
+
+    # -- write --------------------------------------------------------------------------------------------------------
+
+    def _lower_sightings(self) -> None:
+        lower: dict[str, tuple[int, str]] = {}
+        for identifier_id, sighting in self.work.sightings.items():
+            known = self.known.get(identifier_id)
+            if known is not None and not known.seen_by(*sighting):
+                lower[identifier_id] = sighting
+        self._write_sightings(lower)
+
+    def _write_sightings(self, sightings: Mapping[str, tuple[int, str] | None]) -> None:
+        if not sightings:
+            return
+        self.cursor.execute(
+            self.sql["write_sightings"],
+            {
+                "identifier_id": uuid_array(sightings),
+                "first_seen_at": [from_micros(s[0]) if s else None for s in sightings.values()],
+                "first_event_id": [s[1] if s else None for s in sightings.values()],
+            },
+        )
+        for identifier_id, sighting in sightings.items():
+            first_us, first_event_id = sighting or (None, None)
+            source = self.claimed if identifier_id in self.claimed else self.known
+            source[identifier_id] = source[identifier_id]._replace(first_us=first_us, first_event_id=first_event_id)
+            self.renamed.add(identifier_id)
+
+    def _write_links(self) -> list[LinkChange]:
+        work = self.work
+        changes = self.links.add(work.evidence, work.pairs_lost, set(self.claimed))
+        if work.withdrawn:
+            changes.extend(self._read_again())
+        refused: dict[Pair, str | None] = {}
+        for change in changes:
+            if change.after and not change.before:
+                reason = self._glue_refusal(change.pair)
+                if reason:
+                    refused[change.pair] = reason
+        self.links.refuse(refused, {})
+        return changes
+
+    def _glue_refusal(self, pair: Pair) -> str | None:
+        members = members_of({end: self._about(end) for end in pair})
+        reasons = [glues(members[end], self.policy) for end in pair]
+        return next((reason for reason in sorted(filter(None, reasons))), None)
+
+    def _about(self, identifier_id: str) -> Known:
+        known = self.claimed.get(identifier_id) or self.known.get(identifier_id)
+        return known or self.memory.identifiers[identifier_id]
+
+    def _read_again(self) -> list[LinkChange]:
+        """Sightings and evidence of replaced records, from the events that count now."""
+        ids = sorted(self.work.withdrawn)
+        self.cursor.execute(self.sql["hold_identifiers"], {"ids": uuid_array(ids)})
+        self.cursor.execute(self.sql["anchors_of"], {"ids": uuid_array(ids)})
+        anchors = {row[0] for row in self.cursor.fetchall()} | set(ids)
+        self.cursor.execute(self.sql["events_naming"], {"ids": uuid_array(ids), "anchors": uuid_array(anchors)})
+        sightings: dict[str, tuple[int, str] | None] = dict.fromkeys(ids)
+        evidence: dict[Pair, list[Evidence]] = {pair: [] for pair in self.work.withdrawn_pairs}
+        for value, recorded_at in self.cursor.fetchall():
+            event = self.timeline.decode_stored(value, recorded_at)
+            sighting = (event.occurred_us, event.event_id)
+            for identifier in event.identifiers:
+                if identifier.identifier_id in sightings:
+                    known = sightings[identifier.identifier_id]
+                    sightings[identifier.identifier_id] = sighting if known is None else min(known, sighting)
+                pair = (event.identifiers[0].identifier_id, identifier.identifier_id)
+                if pair in evidence:
+                    evidence[pair].append(Evidence(*sighting, to_micros(event.recorded_at)))
+        self._write_sightings(sightings)
+        return self.links.replace(evidence)
+
+    def _mark_shared(self, changes: Iterable[LinkChange]) -> None:
+        """Values now seen with too many stronger identifiers of one kind."""
+        named: dict[str, int] = {}
+        for change in changes:
+            if not change.known:
+                named[change.pair[1]] = named.get(change.pair[1], 0) + 1
+        suspects = []
+        for identifier_id, new_partners in named.items():
+            about = self._about(identifier_id)
+            policy = self.policy.of(about.kind)
+            limit = policy.share_limit if policy else 0
+            if not about.shared and (identifier_id not in self.claimed or new_partners > limit):
+                suspects.append(identifier_id)
+        if not suspects:
+            return
+        newly = [i for i, partners in self.links.partners(suspects).items() if self._too_many(i, partners)]
+        if newly:
+            self.cursor.execute(self.sql["mark_shared"], {"ids": uuid_array(newly)})
+            for identifier_id in newly:
+                source = self.claimed if identifier_id in self.claimed else self.known
+                source[identifier_id] = self._about(identifier_id)._replace(shared=True)
+            self.work.deciding.update(newly)
+
+    def _too_many(self, identifier_id: str, partners: Mapping[str, int]) -> bool:
+        policy = self.policy.of(self._about(identifier_id).kind)
+        if policy is None:
+            return False
+        return any(
+            count > policy.share_limit
+            for kind, count in partners.items()
+            if (stronger := self.policy.of(kind)) is not None and stronger.rank > policy.rank
+        )
+
+    # -- decide -------------------------------------------------------------------------------------------------------
+
+    def _decide(self, changes: Iterable[LinkChange]) -> Settlement:
+        groups = _Groups()
+        for identifier_id in self.claimed:
+            groups.add(identifier_id)
+        for customer_id in self.rows:
+            groups.add(customer_id)
+        slow: set[str] = {self._node(i) for i in self.work.must_decide if self._is_held(i)}
+        for change in changes:
+            nodes = [self._node(end) for end in change.pair if self._is_held(end)]
+            if len(nodes) < 2 or not change.after or self._glue_refusal(change.pair):
+                continue
+            if any(node in self.rows and self.rows[node].contested for node in nodes):
+                slow.update(nodes)
+            if not change.before:
+                groups.join(*nodes)
+        return _Decider(self, groups, slow).run()
+
+    def _is_held(self, identifier_id: str) -> bool:
+        return identifier_id in self.claimed or identifier_id in self.known
+
+    def _node(self, identifier_id: str) -> str:
+        """A claimed identifier stands for itself; any other for its customer."""
+        return identifier_id if identifier_id in self.claimed else self.known[identifier_id].customer_id
+
+
+class _Decider:
+    """From groups of customers and claimed identifiers to plans."""
+
+    def __init__(self, attempt: _Attempt, groups: _Groups, slow: set[str]) -> None:
+        self._a = attempt
+        self._groups = groups
+        self._slow = slow
+        self._settlement = Settlement()
+        self._repoint: dict[str, str] = {}
+
+    def run(self) -> Settlement:
+        """Plans for every locked customer and claimed identifier; identifiers are repointed."""
+        a = self._a
+        renamed = {a._node(i) for i in a.renamed}
+        changing = [g for g in self._groups.all() if len(g) > 1 or g[0] in a.claimed or g[0] in renamed]
+        old = {node for group in changing for node in group if node in a.rows}
+        members = a.read_members(old) if old else {}
+        by_customer: dict[str, list[str]] = {}
+        for identifier_id, known in members.items():
+            if identifier_id not in a.claimed:
+                by_customer.setdefault(known.customer_id, []).append(identifier_id)
+        unions: list[tuple[list[str], dict[str, Known]]] = []
+        for group in changing:
+            inside = {i: members[i] for node in group for i in by_customer.get(node, ())}
+            inside.update({node: a.claimed[node] for node in group if node in a.claimed})
+            if len(group) > 1 and (self._contested(group) or self._over_limit(inside)):
+                self._slow.update(group)
+            unions.append((group, inside))
+        slow_nodes = self._resettle() if self._slow else set()
+        for group, inside in unions:
+            if not slow_nodes.intersection(group):
+                self._union(group, inside)
+        for customer_id, row in a.rows.items():
+            if customer_id not in slow_nodes and customer_id not in self._settlement.deleted:
+                self._settlement.plans.setdefault(
+                    customer_id, CustomerPlan(customer_id, row.gen, row.contested, (row,), None)
+                )
+        self._write_identifiers()
+        return self._settlement
+
+    def _contested(self, group: Iterable[str]) -> bool:
+        return any(node in self._a.rows and self._a.rows[node].contested for node in group)
+
+    def _over_limit(self, inside: Mapping[str, Known]) -> bool:
+        counts: dict[str, int] = {}
+        for known in inside.values():
+            limit = limit_of(known.kind, self._a.policy)
+            if limit is not None:
+                counts[known.kind] = counts.get(known.kind, 0) + 1
+                if counts[known.kind] > limit:
+                    return True
+        return False
+
+    def _union(self, group: Iterable[str], inside: Mapping[str, Known]) -> None:
+        """Combine rows into the customer named by the member seen first."""
+        a = self._a
+        rows = tuple(a.rows[node] for node in group if node in a.rows)
+        customer_id = customer_id_of(members_of(inside).values())
+        kept = next((row for row in rows if row.customer_id == customer_id), None)
+        plan = CustomerPlan(customer_id, kept.gen if kept else _new_gen(), any(r.contested for r in rows), rows, None)
+        self._place(plan, inside, {row.customer_id for row in rows})
+
+    def _resettle(self) -> set[str]:
+        """Decide whole raw components again. Returns the nodes that they took in."""
+        a = self._a
+        seeds = {node for node in self._slow if node in a.claimed}
+        seeds |= a.read_members(node for node in self._slow if node in a.rows).keys()
+        overrides = {**a.claimed, **{i: known for i, known in a.known.items() if i in a.renamed or known.shared}}
+        graph = self._read_graph(seeds, overrides)
+        missing = {graph.known[i].customer_id for i in graph.inside if i not in a.claimed} - a.rows.keys()
+        if missing:
+            raise _Retry(missing)
+        resolution = decide(graph, a.links, a.policy)
+        old = graph.customers() & a.rows.keys()
+        tainted = {a._node(i) for i in a.work.must_refold if a._is_held(i)}
+        whole: dict[str, set[str]] = {}
+        for identifier_id in graph.inside - a.claimed.keys():
+            whole.setdefault(graph.known[identifier_id].customer_id, set()).add(identifier_id)
+        for customer_id, members in resolution.customers.items():
+            inside = {i: graph.known[i] for i in members if i in graph.inside}
+            if not inside:
+                continue
+            contested = not resolution.contested.isdisjoint(members)
+            before = {graph.known[i].customer_id for i in members if i not in a.claimed}
+            grown = all(whole[one] <= inside.keys() for one in before) and not before & tainted
+            self._plan_decided(customer_id, inside, before, grown, contested)
+        return old | (graph.inside & a.claimed.keys())
+
+    def _read_graph(self, seeds: set[str], overrides: Mapping[str, Known]) -> Graph:
+        graph = self._a.graphs.read(seeds, self._a.claimed)
+        for identifier_id, known in overrides.items():
+            if identifier_id in graph.known:
+                graph.known[identifier_id] = known
+        return graph
+
+    def _plan_decided(
+        self, customer_id: str, inside: Mapping[str, Known], before: set[str], grown: bool, contested: bool
+    ) -> None:
+        rows = tuple(self._a.rows[one] for one in sorted(before))
+        kept = next((row for row in rows if row.customer_id == customer_id), None) if grown else None
+        gen = kept.gen if kept else _new_gen()
+        refold = None if grown else tuple(sorted(inside))
+        self._place(CustomerPlan(customer_id, gen, contested, rows if grown else (), refold), inside, before)
+
+    def _place(self, plan: CustomerPlan, inside: Mapping[str, Known], before: set[str]) -> None:
+        settlement = self._settlement
+        settlement.plans[plan.customer_id] = plan
+        settlement.deleted |= before
+        if before and before != {plan.customer_id}:
+            settlement.changes.append(IdentityChange(plan.customer_id, tuple(sorted(before - {plan.customer_id}))))
+        for identifier_id, known in inside.items():
+            if known.customer_id != plan.customer_id:
+                self._repoint[identifier_id] = plan.customer_id
+            self._a.known[identifier_id] = known._replace(customer_id=plan.customer_id)
+
+    def _write_identifiers(self) -> None:
+        a, settlement = self._a, self._settlement
+        settlement.deleted -= settlement.plans.keys()
+        if self._repoint:
+            a.cursor.execute(
+                a.sql["repoint"],
+                {"identifier_id": uuid_array(self._repoint), "customer_id": uuid_array(self._repoint.values())},
+            )
+        settlement.home = {i: a.known[i].customer_id for i in a.work.holders}
+        memory = a.memory
+        memory.identifiers.update(a.known)
+        for plan in settlement.plans.values():
+            memory.gens[plan.customer_id] = plan.gen
+        for pair, evidence in a.work.evidence.items():
+            anchor = a.known.get(pair[0])
+            if anchor is not None:
+                memory.remember_bound(pair, memory.gens[anchor.customer_id], min(evidence))
+
+
+class _Groups:
+    """Union-find over customers and claimed identifiers."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def add(self, node: str) -> None:
+        self._parent.setdefault(node, node)
+
+    def join(self, left: str, right: str) -> None:
+        a, b = self._root(left), self._root(right)
+        if a != b:
+            self._parent[b] = a
+
+    def all(self) -> list[list[str]]:
+        groups: dict[str, list[str]] = {}
+        for node in self._parent:
+            groups.setdefault(self._root(node), []).append(node)
+        return list(groups.values())
+
+    def _root(self, node: str) -> str:
+        parent = self._parent
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+
+def _new_gen() -> int:
+    return random.getrandbits(62)
+
+
+def _guessed_customers(unknown: Iterable[str], work: IdentityWork) -> dict[str, str]:
+    """Where new identifiers will most likely belong: with the new ones they came with. Put right under the locks."""
+    groups = _Groups()
+    unknown = list(unknown)
+    for identifier_id in unknown:
+        groups.add(identifier_id)
+    mine = set(unknown)
+    for a, b in work.evidence:
+        if a in mine and b in mine:
+            groups.join(a, b)
+    guess: dict[str, str] = {}
+    for group in groups.all():
+        least = min(group, key=lambda i: (first_sighting(work, i)[0], i))
+        guess.update(dict.fromkeys(group, least))
+    return guess
+
+
+__all__ = ["NEVER", "CustomerPlan", "IdentityChange", "IdentityStore", "Locked", "Settlement"]

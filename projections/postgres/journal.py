@@ -1,0 +1,369 @@
+"""The journal on Postgres: a batch of the log becomes timeline, identity, customers and the new offset in one transaction.
+
+Postgres owns the offsets, so a crash at any point loses nothing and doubles nothing; the epoch of each partition fences off a
+worker that was replaced. See ADR 0003.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import orjson
+import psycopg2
+
+from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.journal import (
+    Applied,
+    Assignment,
+    Batch,
+    FencedError,
+    Observer,
+    Placed,
+    RefusedError,
+    Rejected,
+    UnstorableRecordError,
+)
+from customer_timeline.projections.postgres.customer_store import CustomerStore
+from customer_timeline.projections.postgres.errors import translated, translating
+from customer_timeline.projections.postgres.identity_store import IdentityStore, Settlement
+from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
+from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.postgres.thing_store import Ownership, ThingStore
+from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812
+
+Connect = Callable[[], "Connection"]
+
+
+def _unobserved(step: str) -> None:
+    """No observer: steps pass unnoticed."""
+
+
+class PostgresJournal:
+    """Implements `projections.journal.Journal`. One instance a worker, used by one thread at a time.
+
+    `version` is the projection version of this worker's code and settings; tables of another are refused. `observer` is
+    told the name of each step as it ends (see `streams.steps`).
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        codec: Codec,
+        projection: CustomerProjection,
+        policy: IdentityPolicy,
+        *,
+        version: str,
+        details: Mapping[str, object],
+        observer: Observer = _unobserved,
+    ) -> None:
+        self._connect = connect
+        self._codec = codec
+        self._projection = projection
+        self._policy = policy
+        self._version = version
+        self._details = details
+        self._observer = observer
+        self._sql = named_queries("projector.sql")
+        self._memory = IdentityMemory()
+        self._epochs: dict[tuple[str, int], int] = {}
+        self._session: _Session | None = None
+        self._seconds: dict[str, float] = {}
+        self._last_step = 0.0
+
+    def assign(self, topic: str, topic_id: str | None, partitions: Sequence[int]) -> Mapping[int, Assignment]:
+        """Take partitions over; see `Journal.assign`.
+
+        Raises RefusedError where the tables are another version's, or the topic is not the one the offsets belong to.
+        """
+        self._memory.clear()
+        parameters: dict[str, object] = {"topic": topic, "topic_id": topic_id, "parts": list(partitions)}
+        with self._transaction() as session:
+            cursor = session.cursor
+            self._check_version(session)
+            cursor.execute(self._sql["create_offsets"], parameters)
+            cursor.execute(self._sql["previous_holders"], parameters)
+            holders = cursor.fetchall()
+        # A stopped process holds its row locks for ever, so end it before asking for the rows.
+        with self._transaction() as session:
+            for pid, started in {(pid, started) for _, pid, started in holders}:
+                session.cursor.execute(self._sql["end_holder"], {"pid": pid, "backend_start": started})
+        assignments = {}
+        with self._transaction() as session:
+            for part in sorted(partitions):
+                session.cursor.execute(self._sql["take_over"], {"topic": topic, "part": part})
+                next_offset, epoch, known_id = session.cursor.fetchone() or (0, 0, None)
+                if topic_id is not None and known_id is not None and known_id != topic_id:
+                    raise RefusedError(
+                        f"The topic {topic} was deleted and created again: its id is {topic_id}, the offsets in Postgres "
+                        f"belong to {known_id}. Positions of the old topic mean nothing in the new one. Either restore "
+                        f"the old log, or start over from the new one: "
+                        f"`customer-timeline projection reset --topic {topic}`, then start the worker again."
+                    )
+                assignments[part] = Assignment(part, next_offset, epoch)
+        self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
+        self._epochs.update({(topic, part): one.epoch for part, one in assignments.items()})
+        return assignments
+
+    def prepare(self, batch: Batch) -> tuple[dict[str, Arrival], int]:
+        """The part of `apply` that needs no database; may run in another thread while the batch before is applied."""
+        return arrivals_of(batch.placed, self._codec.canonical_hash)
+
+    def apply(self, batch: Batch, prepared: tuple[dict[str, Arrival], int] | None = None) -> Applied:
+        """Write the batch and its offsets, all or nothing; see `Journal.apply`.
+
+        Raises TransientStorageError, FencedError or RefusedError; a record that Postgres refuses becomes a dead letter.
+        """
+        self._seconds = {}
+        self._last_step = time.perf_counter()
+        arrivals, duplicates = prepared if prepared is not None else self.prepare(batch)
+        dead = Counter(rejected.error.reason for rejected in batch.rejected)
+        with self._transaction() as session:
+            self._step("begun")
+            outcome = _Outcome(duplicates=duplicates)
+            if arrivals:
+                self._store(session, arrivals, batch, outcome)
+            for rejected in batch.rejected:
+                self._bury(session, batch.topic, rejected)
+            for event_id, error in outcome.unstorable:
+                dead[RejectionReason.UNSTORABLE] += self._bury_event(session, batch, event_id, error)
+            self._announce(session, outcome, batch)
+            self._step("written")
+            self._advance(session, batch)
+            self._step("fenced")
+        self._step("committed")
+        self._memory.trim()
+        return Applied(
+            outcome.new, outcome.duplicates, outcome.replaced, dict(dead), outcome.customers, dict(self._seconds)
+        )
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # -- one batch ----------------------------------------------------------------------------------------------------
+
+    def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: _Outcome) -> None:
+        """Store events; where Postgres refuses some record's content, halve until it is found."""
+        session.cursor.execute("SAVEPOINT half")
+        try:
+            stored, ownership, settlement, customers = self._write(session, arrivals)
+        except (psycopg2.Error, ValueError) as error:
+            refusal = _refusal(error)
+            session.cursor.execute("ROLLBACK TO SAVEPOINT half")
+            self._memory.clear()
+            if len(arrivals) == 1:
+                outcome.unstorable.append((next(iter(arrivals)), str(refusal)))
+                return
+            keys = list(arrivals)
+            for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+                self._store(session, {key: arrivals[key] for key in half}, batch, outcome)
+            return
+        session.cursor.execute("RELEASE SAVEPOINT half")
+        outcome.add(stored, settlement, customers)
+
+    def _write(self, session: _Session, arrivals: Mapping[str, Arrival]) -> tuple[Stored, Ownership, Settlement, int]:
+        stored = session.timeline.store(arrivals)
+        self._step("inserted")
+        ownership = session.things.settle(stored)
+        settlement = session.identity.settle(stored, ownership)
+        self._step("identified")
+        by_customer: dict[str, list[DecodedEvent]] = {}
+        for event in stored.new:
+            holder = holder_of(event, ownership.owners)
+            if holder is not None:
+                by_customer.setdefault(settlement.home[holder], []).append(event)
+        return stored, ownership, settlement, session.customers.write(settlement, by_customer)
+
+    def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
+        record, error = rejected
+        value = record.value or b""
+        session.cursor.execute(
+            self._sql["insert_dead_letter"],
+            {
+                "topic": topic,
+                "part": record.partition,
+                "position": record.position,
+                "recorded_at": record.appended_at,
+                "reason": str(error.reason),
+                "error": str(error).replace("\x00", "\\u0000"),
+                "type": error.type.replace("\x00", "") if error.type else None,
+                "sha256": hashlib.sha256(value).digest(),
+                "key": record.key,
+                "value": record.value,
+                "headers": orjson.dumps([[name, content.hex()] for name, content in record.headers]).decode(),
+            },
+        )
+
+    def _bury_event(self, session: _Session, batch: Batch, event_id: str, error: str) -> int:
+        """Every record of an event that Postgres refuses; returns how many."""
+        places = {(p.partition, p.position): p for p in batch.placed if p.event.event_id == event_id}
+        for record in batch.records:
+            placed: Placed | None = places.get((record.partition, record.position))
+            if placed is not None:
+                refusal = InvalidEvent(RejectionReason.UNSTORABLE, error, type=placed.event.type)
+                self._bury(session, batch.topic, Rejected(record, refusal))
+        return len(places)
+
+    def _announce(self, session: _Session, outcome: _Outcome, batch: Batch) -> None:
+        """Outbox rows: which customers changed, and which are new names of others."""
+        if not outcome.touched and not outcome.changes:
+            return
+        created_at = max(record.appended_at for record in batch.records)
+        rows: list[tuple[str, object]] = [
+            ("customer.identity_changed", {"customer_id": change.customer_id, "former_ids": change.former})
+            for change in outcome.changes
+        ]
+        if outcome.touched:
+            rows.append(("customers.updated", {"customer_ids": sorted(outcome.touched)}))
+        for kind, payload in rows:
+            session.cursor.execute(
+                self._sql["insert_outbox"],
+                {"kind": kind, "payload": orjson.dumps(payload).decode(), "created_at": created_at},
+            )
+
+    def _advance(self, session: _Session, batch: Batch) -> None:
+        """The fence: the offsets move only while this worker holds the epoch and nobody else has moved them."""
+        parts = sorted(batch.spans)
+        session.cursor.execute(
+            self._sql["advance"],
+            {
+                "topic": batch.topic,
+                "parts": parts,
+                "expected": [batch.spans[part].expected for part in parts],
+                "until": [batch.spans[part].until for part in parts],
+                "epochs": [self._epochs.get((batch.topic, part), -1) for part in parts],
+                "version": self._version,
+            },
+        )
+        moved = {row[0] for row in session.cursor.fetchall()}
+        if len(moved) < len(parts):
+            missing = ", ".join(str(part) for part in parts if part not in moved)
+            raise FencedError(
+                f"Another worker has taken over partition {missing} of {batch.topic}; nothing was written."
+            )
+
+    # -- session ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_Session]:
+        """A transaction on the worker's connection. Any failure rolls back, forgets what was learnt, and is translated."""
+        session: _Session | None = None
+        try:
+            if self._session is None:
+                self._session = _Session(self._connect(), self)
+                self._reattach(self._session)
+            session = self._session
+            yield session
+            session.connection.commit()
+        except psycopg2.Error as error:
+            self._abandon()
+            raise translated(error) from error
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _reattach(self, session: _Session) -> None:
+        for topic in {topic for topic, _ in self._epochs}:
+            held = {part: epoch for (name, part), epoch in self._epochs.items() if name == topic}
+            session.cursor.execute(
+                self._sql["reattach"], {"topic": topic, "parts": list(held), "epochs": list(held.values())}
+            )
+        session.connection.commit()
+
+    def _abandon(self) -> None:
+        # A broken or half-done connection is never used again: a new one costs milliseconds, a doubt costs data.
+        self._memory.clear()
+        self.close()
+
+    def _check_version(self, session: _Session) -> None:
+        cursor = session.cursor
+        cursor.execute("SELECT transaction_timestamp()")
+        (now,) = cursor.fetchone() or (None,)
+        cursor.execute(
+            self._sql["write_version"],
+            {"version": self._version, "details": orjson.dumps(dict(self._details)).decode(), "created_at": now},
+        )
+        cursor.execute(self._sql["read_version"])
+        version, details = cursor.fetchone() or ("", "{}")
+        if version != self._version:
+            raise RefusedError(
+                f"These tables were written by projection version {version} ({details}); this worker is "
+                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and settings, "
+                f"or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set of tables."
+            )
+
+    def _step(self, name: str) -> None:
+        now = time.perf_counter()
+        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._last_step
+        self._last_step = now
+        self._observer(name)
+
+
+class _Outcome:
+    """What the halves of a batch did, added up."""
+
+    def __init__(self, duplicates: int) -> None:
+        self.new = 0
+        self.duplicates = duplicates
+        self.replaced = 0
+        self.customers = 0
+        self.touched: set[str] = set()
+        self.changes: list[object] = []
+        self.unstorable: list[tuple[str, str]] = []
+
+    def add(self, stored: Stored, settlement: Settlement, customers: int) -> None:
+        self.new += len(stored.new)
+        self.duplicates += stored.duplicates
+        self.replaced += len(stored.replaced)
+        self.customers += customers
+        self.touched |= set(settlement.home.values())
+        self.changes.extend(settlement.changes)
+
+
+class _Session:
+    """One connection and the stores that live on it."""
+
+    def __init__(self, connection: Connection, journal: PostgresJournal) -> None:
+        self.connection = connection
+        connection.autocommit = False
+        self.cursor = connection.cursor()
+        # A worker that hangs inside a transaction must not hold its locks for ever.
+        self.cursor.execute("SET idle_in_transaction_session_timeout = '10s'")
+        self.cursor.execute("SET jit = off")
+        sql, observe = journal._sql, journal._step
+        self.timeline = TimelineStore(self.cursor, sql, journal._codec)
+        self.things = ThingStore(self.cursor, sql, self.timeline)
+        self.identity = IdentityStore(self.cursor, sql, journal._policy, self.timeline, journal._memory, observe)
+        self.customers = CustomerStore(self.cursor, sql, journal._projection, self.timeline, observe)
+        connection.commit()
+
+    def close(self) -> None:
+        with translating():
+            self.connection.close()
+
+
+def _refusal(error: Exception) -> UnstorableRecordError:
+    """The error as one record's fault; anything else is raised again."""
+    if isinstance(error, psycopg2.Error):
+        known = translated(error)
+        if isinstance(known, UnstorableRecordError):
+            return known
+        raise error
+    # psycopg2 itself refuses a NUL in a parameter, with a bare ValueError.
+    if "NUL" in str(error):
+        return UnstorableRecordError("Postgres refuses a record: text with a NUL character.")
+    raise error

@@ -1,0 +1,227 @@
+"""The timeline table, as the projector writes it: one row per event, and which record that is.
+
+Part of one batch's transaction. Says which events are new, because only those may be folded; the rest are duplicates,
+corrections and retractions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from customer_timeline.projections.journal import Placed
+from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, optional, uuid_array
+from customer_timeline.projections.records import ContentHash, Settled, Standing, Superseded, settle, standing
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+_DIRECTION = {"customer": "inbound", "company": "outbound", "system": "system"}
+
+
+class Arrival(NamedTuple):
+    """The records of one event in this batch: the one that counts among them, and its row for COPY."""
+
+    event: DecodedEvent
+    superseded: tuple[Superseded, ...]
+    record_hash: str
+    row: str
+
+
+class Replacement(NamedTuple):
+    """A record that won over the one that stood. `before` equals `event` in all but recorded_at for an earlier copy."""
+
+    before: DecodedEvent
+    event: DecodedEvent
+
+
+class Stored(NamedTuple):
+    """What a batch did to the timeline."""
+
+    new: Sequence[DecodedEvent]
+    replaced: Sequence[Replacement]
+    lost: Sequence[DecodedEvent]  # superseded records that arrived: their pairs still count for sharing
+    duplicates: int
+
+
+def record_hash(value: bytes) -> str:
+    """BLAKE2b-128 of a record's bytes as UUID text: equal means the same record again."""
+    digest = hashlib.blake2b(value, digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def arrivals_of(placed: Sequence[Placed], content_hash: ContentHash) -> tuple[dict[str, Arrival], int]:
+    """Group a batch by event and prepare each event's row. Returns the arrivals and how many plain duplicates fell away.
+
+    Needs no database: it runs while Postgres works on the batch before.
+    """
+    by_event: dict[str, list[Placed]] = {}
+    for one in placed:
+        by_event.setdefault(one.event.event_id, []).append(one)
+    arrivals: dict[str, Arrival] = {}
+    duplicates = 0
+    for event_id, copies in by_event.items():
+        first = copies[0]
+        superseded: tuple[Superseded, ...] = ()
+        if len(copies) > 1:
+            duplicates += len(copies) - 1
+            first, superseded = _chosen(copies, content_hash)
+            duplicates -= len(superseded)
+        digest = record_hash(first.event.value)
+        arrivals[event_id] = Arrival(first.event, superseded, digest, _row(first, digest))
+    return arrivals, duplicates
+
+
+def _chosen(copies: list[Placed], content_hash: ContentHash) -> tuple[Placed, tuple[Superseded, ...]]:
+    least = min(one.event.recorded_at for one in copies)
+    if all(one.event.value == copies[0].event.value for one in copies):
+        return copies[0]._replace(event=copies[0].event._replace(recorded_at=least)), ()
+    settled: Settled = settle((one.event for one in copies), content_hash)
+    place = next(one for one in copies if one.event is settled.event)
+    return place, settled.superseded
+
+
+def _row(placed: Placed, digest: str) -> str:
+    event = placed.event
+    listed = event.listed
+    identifiers = event.identifiers if listed else ()
+    anchor = event.anchor_id if listed else None
+    quality = orjson.dumps([note._asdict() for note in event.data_quality]).decode() if event.data_quality else None
+    return "\t".join(
+        (
+            event.event_id,
+            anchor or NULL,
+            identifiers[0].identifier_id if identifiers else NULL,
+            uuid_array([i.identifier_id for i in identifiers]) if identifiers else NULL,
+            uuid_array([t.thing_id for t in event.things]) if event.things else NULL,
+            event.type,
+            optional(event.channel),
+            _DIRECTION[event.actor],
+            "t" if event.sign_of_life else "f",
+            "t" if listed else "f",
+            event.occurred_at.isoformat(),
+            event.recorded_at.isoformat(),
+            str(event.revision),
+            str(placed.partition),
+            str(placed.position),
+            digest,
+            optional(quality),
+            escaped(event.value.decode()),
+        )
+    )
+
+
+class TimelineStore:
+    """Writes a batch's events; see `Stored`. Lives as long as one connection."""
+
+    def __init__(self, cursor: Cursor, sql: Mapping[str, str], codec: Codec) -> None:
+        self._cursor = cursor
+        self._sql = sql
+        self._codec = codec
+        cursor.execute(sql["create_incoming"])
+
+    def store(self, arrivals: Mapping[str, Arrival]) -> Stored:
+        """Insert what is new, settle what competes. Locks the rows of competing records until the transaction ends."""
+        cursor, sql = self._cursor, self._sql
+        copy_rows(cursor, sql["copy_incoming"], (arrival.row for arrival in arrivals.values()))
+        cursor.execute(sql["insert_timeline"])
+        inserted = {row[0] for row in cursor.fetchall()}
+        new = [arrivals[event_id].event for event_id in arrivals if event_id in inserted]
+        lost = [loser.event for arrival in arrivals.values() for loser in arrival.superseded]
+        for event_id in inserted:
+            if arrivals[event_id].superseded:
+                self._supersede(arrivals[event_id].event, arrivals[event_id].superseded)
+        replaced: list[Replacement] = []
+        duplicates = 0
+        known = [event_id for event_id in arrivals if event_id not in inserted]
+        if known:
+            duplicates, replaced, losers = self._settle_known(known, arrivals)
+            lost.extend(losers)
+        cursor.execute(sql["clear_incoming"])
+        return Stored(new, replaced, lost, duplicates)
+
+    def decode_stored(self, value: str, recorded_at: datetime) -> DecodedEvent:
+        """A stored event, as the codec would hand it over: the fold of a history starts here."""
+        return self._codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
+
+    def _settle_known(
+        self, known: list[str], arrivals: Mapping[str, Arrival]
+    ) -> tuple[int, list[Replacement], list[DecodedEvent]]:
+        self._cursor.execute(self._sql["known_records"], {"ids": uuid_array(known)})
+        competing: list[str] = []
+        duplicates = 0
+        for event_id, digest, recorded_us in self._cursor.fetchall():
+            arrival = arrivals[event_id]
+            later_copy = recorded_us <= to_micros(arrival.event.recorded_at)
+            if digest == arrival.record_hash and later_copy and not arrival.superseded:
+                duplicates += 1
+            else:
+                competing.append(event_id)
+        if not competing:
+            return duplicates, [], []
+        replaced, lost, equal = self._compete(competing, arrivals)
+        return duplicates + equal, replaced, lost
+
+    def _compete(
+        self, competing: list[str], arrivals: Mapping[str, Arrival]
+    ) -> tuple[list[Replacement], list[DecodedEvent], int]:
+        cursor, sql = self._cursor, self._sql
+        cursor.execute(sql["lock_records"], {"ids": uuid_array(competing)})
+        replaced: list[Replacement] = []
+        lost: list[DecodedEvent] = []
+        earlier: list[Replacement] = []
+        equal = 0
+        for event_id, stored, recorded_at, _, _, _ in cursor.fetchall():
+            before = self.decode_stored(stored, recorded_at)
+            arrival = arrivals[event_id]
+            stood = standing(before, self._codec.canonical_hash)
+            came = standing(arrival.event, self._codec.canonical_hash)
+            losers = list(arrival.superseded)
+            if came == stood:
+                equal += 1
+                if arrival.event.recorded_at < before.recorded_at:
+                    earlier.append(Replacement(before, before._replace(recorded_at=arrival.event.recorded_at)))
+            elif came.beats(stood):
+                losers.append(Superseded(before, stood))
+                replaced.append(Replacement(before, arrival.event))
+            else:
+                losers.append(Superseded(arrival.event, came))
+                lost.append(arrival.event)
+            winner, rank = (arrival.event, came) if came.beats(stood) else (before, stood)
+            self._write_superseded(event_id, [loser for loser in losers if loser.standing != rank])
+            self._mark_conflicts(winner.event_id, rank)
+        if replaced:
+            cursor.execute(sql["replace_records"], {"ids": uuid_array(r.event.event_id for r in replaced)})
+        if earlier:
+            cursor.execute(sql["lower_recorded"], {"ids": uuid_array(r.event.event_id for r in earlier)})
+        return [*replaced, *earlier], lost, equal
+
+    def _supersede(self, event: DecodedEvent, superseded: Iterable[Superseded]) -> None:
+        self._write_superseded(event.event_id, superseded)
+        self._mark_conflicts(event.event_id, standing(event, self._codec.canonical_hash))
+
+    def _write_superseded(self, event_id: str, superseded: Iterable[Superseded]) -> None:
+        for loser in superseded:
+            self._cursor.execute(
+                self._sql["insert_superseded"],
+                {
+                    "event_id": event_id,
+                    "content_hash": loser.standing.content_hash,
+                    "revision": loser.standing.revision,
+                    "occurred_at": from_micros(loser.standing.occurred_us),
+                    "recorded_at": loser.event.recorded_at,
+                    "event": loser.event.value.decode(),
+                },
+            )
+
+    def _mark_conflicts(self, event_id: str, rank: Standing) -> None:
+        self._cursor.execute(
+            self._sql["mark_conflicts"],
+            {"event_id": event_id, "revision": rank.revision, "content_hash": rank.content_hash},
+        )

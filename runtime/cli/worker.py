@@ -1,0 +1,49 @@
+"""`customer-timeline worker`: take the log into Postgres, until stopped."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from customer_timeline.runtime.settings import Settings, load_settings
+from customer_timeline.runtime.telemetry import configure_logging
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `worker`."""
+    app.command("worker")(worker)
+
+
+def worker(
+    instance: str | None = typer.Option(None, "--instance", help="Name of this worker, unique in its group."),
+    metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics on loopback."),
+) -> None:
+    """Run one worker: it shares the partitions with the others of its group, and stops cleanly on Ctrl-C or SIGTERM."""
+    given = {"worker_instance_id": instance, "metrics_port": metrics_port}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logging(settings.log_level, settings.log_format)
+    sys.exit(run_worker(settings))
+
+
+def run_worker(settings: Settings) -> int:
+    """Run until stopped. Returns the exit code: 0 stopped on request, 1 refuses to go on (the log says why)."""
+    import faust
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from customer_timeline.runtime import wiring
+    from customer_timeline.runtime.worker import build_app
+    from customer_timeline.streams.topic_setup import ensure_topics
+
+    ensure_topics(settings.kafka_bootstrap, wiring.topics(settings))
+    registry = CollectorRegistry()
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=registry)
+    app = build_app(settings, registry)
+    process = faust.Worker(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
+    try:
+        process.execute_from_commandline()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        return 1 if app.projector_service.failure is not None else code
+    return 0

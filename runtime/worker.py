@@ -1,0 +1,49 @@
+"""Wires a worker: settings in, the Faust app with the projector out. `faust -A customer_timeline.runtime.worker:app worker`
+and `customer-timeline worker` run the same app.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from customer_timeline.projections.journal import Observer
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.settings import Settings, load_settings
+from customer_timeline.runtime.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    import faust
+    from prometheus_client import CollectorRegistry
+
+    from customer_timeline.projections.postgres.journal import PostgresJournal
+
+
+def build_app(settings: Settings, registry: CollectorRegistry, observer: Observer = lambda step: None) -> faust.App:
+    """The worker's app for `settings`; nothing connects before it starts."""
+    from customer_timeline.streams.app import create_app
+    from customer_timeline.streams.projector import ProjectorConfig
+
+    config = ProjectorConfig(
+        bootstrap=settings.kafka_bootstrap,
+        topic=settings.touchpoints_topic,
+        group=settings.worker_group,
+        instance_id=settings.worker_instance_id,
+        batch_events=settings.batch_events,
+    )
+    codec = wiring.codec(settings)
+
+    def make_journal(observe: Observer) -> PostgresJournal:
+        return wiring.journal(settings, codec, observe)
+
+    return create_app(config, codec, make_journal, registry=registry, observer=observer)
+
+
+def __getattr__(name: str) -> Any:
+    # `faust -A …:app` asks for the attribute; building it at import would read the environment of whoever imports this.
+    if name != "app":
+        raise AttributeError(name)
+    from prometheus_client import REGISTRY
+
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    return build_app(settings, REGISTRY)

@@ -1,0 +1,70 @@
+"""The Faust app that hosts the projector. `customer-timeline worker` and `faust -A …` run the same app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import faust
+from faust.app.base import BootStrategy
+from prometheus_client import CollectorRegistry
+
+from customer_timeline.projections.journal import Observer
+from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.metrics import ProjectorMetrics
+from customer_timeline.streams.projector import Projector, ProjectorConfig
+from customer_timeline.streams.topic_identity import TopicIdentity
+
+
+class _OwnConsumerOnly(BootStrategy):
+    """No consumer or producer of Faust's own while there are no agents: they would have nothing to subscribe to."""
+
+    enable_kafka = False
+    enable_web = False
+
+
+class WorkerApp(faust.App):
+    BootStrategy = _OwnConsumerOnly
+    projector_service: Projector
+
+
+def create_app(
+    config: ProjectorConfig,
+    codec: Codec,
+    journal: Callable[[Observer], PostgresJournal],
+    *,
+    registry: CollectorRegistry,
+    observer: Observer = lambda step: None,
+) -> faust.App:
+    """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer.
+
+    The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
+    low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
+    """
+    app = WorkerApp(
+        f"{config.group}-app",
+        broker=f"kafka://{config.bootstrap}",
+        web_enabled=False,
+        topic_disable_leader=True,
+        autodiscover=False,
+        broker_session_timeout=config.session_timeout_ms / 1000,
+        broker_heartbeat_interval=config.session_timeout_ms / 3000,
+    )
+
+    @app.service
+    class WorkerProjector(Projector):
+        """The projector, as a service of this app."""
+
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__(
+                config,
+                codec,
+                journal(observer),
+                ProjectorMetrics(registry),
+                TopicIdentity(config.bootstrap, config.topic),
+                observer=observer,
+                **kwargs,
+            )
+            app.projector_service = self
+
+    return app

@@ -1,0 +1,387 @@
+"""The projector: a service of the Faust app that takes the log into Postgres, batch by batch.
+
+It has a consumer of its own, outside Faust's agents (ADR 0002), and takes its offsets from Postgres (ADR 0003). While Postgres
+works on one batch, the next is decoded in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from mode import Service
+
+from customer_timeline.projections.journal import (
+    Applied,
+    Batch,
+    FencedError,
+    Observer,
+    RefusedError,
+    TransientStorageError,
+)
+from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.decoding import decode_batch
+from customer_timeline.streams.metrics import ProjectorMetrics
+from customer_timeline.streams.topic_identity import TopicIdentity
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_FULL_COLLECTION_EVERY = 500  # batches
+_TOPIC_CHECK_EVERY_S = 3.0
+_POLL_MS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorConfig:
+    """How a projector reads the log. `instance_id`: a name that survives restarts, so partitions come back at once."""
+
+    bootstrap: str
+    topic: str
+    group: str
+    instance_id: str | None = None
+    batch_events: int = 5000
+    session_timeout_ms: int = 6000
+    client_id: str = "customer-timeline-worker"
+
+
+class _Prepared(NamedTuple):
+    batch: Batch
+    arrivals: Any
+    generation: int
+
+
+class _Rejoin(Exception):  # noqa: N818 - control flow inside this module
+    """Leave the group and join again: this worker's partitions are another's, or in doubt."""
+
+
+class Projector(Service):
+    """Reads the topic, applies batches, survives what may pass, stops at what must not be guessed.
+
+    `journal` is used by one thread at a time. `observer` is told each step of a batch as it ends. When it stops by itself,
+    `failure` holds the reason.
+    """
+
+    abstract = False
+
+    def __init__(
+        self,
+        config: ProjectorConfig,
+        codec: Codec,
+        journal: PostgresJournal,
+        metrics: ProjectorMetrics,
+        identity: TopicIdentity,
+        *,
+        observer: Observer = lambda step: None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._config = config
+        self._codec = codec
+        self._journal = journal
+        self._metrics = metrics
+        self._identity = identity
+        self._observer = observer
+        self._next: dict[int, int] = {}
+        self._generation = 0
+        self._batches = 0
+        self._turn = asyncio.Lock()
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._trouble: Exception | None = None
+        self.failure: BaseException | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    @Service.task
+    async def _project(self) -> None:
+        """Read and apply until told to stop."""
+        _settle_collector()
+        pause = _FIRST_PAUSE_S
+        while not self.should_stop:
+            try:
+                await self._consume()
+                pause = _FIRST_PAUSE_S
+            except _Rejoin:
+                pause = _FIRST_PAUSE_S
+            except TransientStorageError as error:
+                self._metrics.storage_up.set(0)
+                log.warning("storage_unavailable", error=str(error), retry_in_s=pause)
+                pause = await self._pause(pause)
+            except OffsetOutOfRangeError as error:
+                await self._fail(self._out_of_range(error))
+                return
+            except KafkaError as error:
+                log.warning("kafka_unavailable", error=type(error).__name__, retry_in_s=pause)
+                pause = await self._pause(pause)
+            except asyncio.CancelledError:
+                raise
+            except RefusedError as error:
+                await self._fail(error)
+                return
+            except Exception as error:
+                log.exception("worker_stopped_by_unforeseen_error", error=type(error).__name__)
+                await self._fail(error)
+                return
+
+    async def on_stop(self) -> None:
+        """Let the batch in hand finish, then give the connection back."""
+        async with self._turn:
+            await self._in_database(self._journal.close)
+        self._database.shutdown(wait=False)
+        self._decoder.shutdown(wait=False)
+
+    async def _fail(self, failure: BaseException) -> None:
+        self.failure = failure
+        log.error("worker_refuses_to_go_on", error=str(failure))
+        # A crash stops the worker with a non-zero exit code; a quiet stop would look like success.
+        await self.crash(failure)
+
+    async def _pause(self, pause: float) -> float:
+        await self.sleep(pause)
+        return min(pause * 2, _LONGEST_PAUSE_S)
+
+    # -- consuming ----------------------------------------------------------------------------------------------------
+
+    async def _consume(self) -> None:
+        config = self._config
+        self._trouble = None
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=config.bootstrap,
+            client_id=config.client_id,
+            group_id=config.group,
+            group_instance_id=config.instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=config.session_timeout_ms,
+            heartbeat_interval_ms=config.session_timeout_ms // 3,
+            rebalance_timeout_ms=30_000,
+            max_poll_interval_ms=600_000,
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_bytes=32 << 20,
+            metadata_max_age_ms=5_000,
+        )
+        await consumer.start()
+        try:
+            consumer.subscribe([config.topic], listener=_Assignments(self, consumer))
+            await self._pump(consumer)
+        finally:
+            await self._leave(consumer)
+
+    async def _pump(self, consumer: AIOKafkaConsumer) -> None:
+        """Fetch and decode batch k + 1 while Postgres works on batch k."""
+        loop = asyncio.get_running_loop()
+        working: asyncio.Task[None] | None = None
+        checked_at = loop.time()
+        try:
+            while not self.should_stop:
+                fetched = await self._fetch(consumer)
+                generation = self._generation
+                prepared = await self._prepare(fetched, generation) if fetched else None
+                if working is not None:
+                    await working
+                    working = None
+                if prepared is not None and generation == self._generation:
+                    working = asyncio.create_task(self._apply(prepared, consumer))
+                if loop.time() - checked_at > _TOPIC_CHECK_EVERY_S:
+                    checked_at = loop.time()
+                    await self._check_topic()
+        finally:
+            if working is not None:
+                await asyncio.wait([working])
+                working.result()
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[Any]]:
+        try:
+            fetched: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(
+                timeout_ms=_POLL_MS, max_records=self._config.batch_events
+            )
+        except KafkaError as error:
+            # Without a position after a failed take-over, the consumer complains of just that: tell the cause.
+            raise self._trouble or error from error
+        if self._trouble is not None:
+            raise self._trouble
+        return fetched
+
+    async def _prepare(self, fetched: Mapping[TopicPartition, Sequence[Any]], generation: int) -> _Prepared | None:
+        by_partition = {
+            tp.partition: records for tp, records in fetched.items() if records and tp.partition in self._next
+        }
+        if not by_partition:
+            return None
+        self._observer("polled")
+        starts = {
+            partition: self._expected(partition, records[0].offset) for partition, records in by_partition.items()
+        }
+
+        def work() -> _Prepared:
+            batch = decode_batch(self._config.topic, by_partition, starts, self._codec)
+            return _Prepared(batch, self._journal.prepare(batch), generation)
+
+        prepared = await asyncio.get_running_loop().run_in_executor(self._decoder, work)
+        for partition, span in prepared.batch.spans.items():
+            self._next[partition] = span.until
+        self._observer("decoded")
+        return prepared
+
+    def _expected(self, partition: int, first: int) -> int:
+        expected = self._next[partition]
+        if first < expected:
+            raise _Rejoin
+        return expected
+
+    async def _apply(self, prepared: _Prepared, consumer: AIOKafkaConsumer) -> None:
+        """Apply a batch; retry for ever what may pass, unless the partitions are given to another meanwhile."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            async with self._turn:
+                if prepared.generation != self._generation:
+                    return
+                try:
+                    outcome = await self._in_database(self._journal.apply, prepared.batch, prepared.arrivals)
+                    break
+                except TransientStorageError as error:
+                    self._metrics.storage_up.set(0)
+                    self._metrics.retries.inc()
+                    log.warning("batch_will_be_retried", error=str(error), retry_in_s=pause)
+                except FencedError as error:
+                    self._metrics.fenced.inc()
+                    log.warning("worker_was_replaced", error=str(error))
+                    raise _Rejoin from error
+            if self.should_stop:
+                return
+            pause = await self._pause(pause)
+        await self._after(prepared.batch, outcome, consumer)
+
+    async def _after(self, batch: Batch, outcome: Applied, consumer: AIOKafkaConsumer) -> None:
+        self._metrics.applied(outcome, len(batch.records))
+        self._batches += 1
+        gc.collect(2 if self._batches % _FULL_COLLECTION_EVERY == 0 else 0)
+        for partition, span in batch.spans.items():
+            at = TopicPartition(self._config.topic, partition)
+            if at in consumer.assignment():
+                highwater = consumer.highwater(at)
+                behind = max(0, (highwater or span.until) - span.until)
+                self._metrics.lag_events.labels(partition).set(behind)
+                age = _age_s(batch, partition) if behind else 0.0
+                self._metrics.lag_seconds.labels(partition).set(age)
+        # For displays only: Postgres owns the offsets. A failure here means a rebalance, which the next poll sees.
+        with contextlib.suppress(KafkaError):
+            await consumer.commit(
+                {TopicPartition(self._config.topic, partition): span.until for partition, span in batch.spans.items()}
+            )
+
+    # -- assignment ---------------------------------------------------------------------------------------------------
+
+    async def take_over(self, consumer: AIOKafkaConsumer, partitions: Sequence[int]) -> None:
+        """Make this worker the one that writes `partitions`, and go on where Postgres stands."""
+        async with self._turn:
+            self._generation += 1
+            self._next.clear()
+            if not partitions:
+                return
+            places = [TopicPartition(self._config.topic, partition) for partition in partitions]
+            for place in places:
+                # Until Postgres has said where to go on; without any position the consumer would complain meanwhile.
+                consumer.pause(place)
+                consumer.seek(place, 0)
+            topic_id = await asyncio.to_thread(self._identity.read)
+            pause = _FIRST_PAUSE_S
+            while True:
+                try:
+                    taken = await self._in_database(self._journal.assign, self._config.topic, topic_id, partitions)
+                    break
+                except TransientStorageError as error:
+                    self._metrics.storage_up.set(0)
+                    log.warning("take_over_will_be_retried", error=str(error), retry_in_s=pause)
+                    if self.should_stop:
+                        return
+                    pause = await self._pause(pause)
+            self._metrics.storage_up.set(1)
+            first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            for place in places:
+                at = taken[place.partition].next_offset
+                self._check_range(place.partition, at, first[place], end[place])
+                consumer.seek(place, at)
+                consumer.resume(place)
+                self._next[place.partition] = at
+            log.info("partitions_taken_over", partitions=list(partitions), next_offsets=dict(self._next))
+
+    def trouble(self, error: Exception) -> None:
+        """Remember why a take-over failed; the next poll raises it."""
+        self._trouble = error
+
+    async def give_up(self) -> None:
+        """Let the batch in hand finish and drop what is prepared: the partitions go to another."""
+        async with self._turn:
+            self._generation += 1
+            self._next.clear()
+
+    def _check_range(self, partition: int, at: int, first: int, end: int) -> None:
+        if first <= at <= end:
+            return
+        what = "were deleted from the log before they were applied" if at < first else "are no longer in the log"
+        raise RefusedError(
+            f"Partition {partition} of {self._config.topic} holds positions {first} to {end}, but Postgres goes on at {at}: "
+            f"records {what}. Restore the log, or start over from what it holds: {_RESET}"
+        )
+
+    def _out_of_range(self, error: BaseException) -> RefusedError:
+        return RefusedError(
+            f"{self._config.topic} no longer holds the position at which Postgres goes on: it was truncated or created "
+            f"again ({type(error).__name__}). Restore the log, or start over from what it holds: {_RESET}"
+        )
+
+    async def _check_topic(self) -> None:
+        await asyncio.to_thread(self._identity.check)
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        self._generation += 1
+        self._next.clear()
+        with contextlib.suppress(KafkaError):
+            await consumer.stop()
+
+    async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    def __init__(self, projector: Projector, consumer: AIOKafkaConsumer) -> None:
+        self._projector = projector
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        await self._projector.give_up()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        # aiokafka logs what a listener raises and goes on without a position; the pump raises it instead.
+        try:
+            await self._projector.take_over(self._consumer, sorted(place.partition for place in assigned))
+        except Exception as error:  # noqa: BLE001 - raised again by the pump
+            self._projector.trouble(error)
+
+
+_RESET = "`customer-timeline projection reset`, then start the worker again."
+
+
+def _age_s(batch: Batch, partition: int) -> float:
+    newest = max(record.appended_at for record in batch.records)
+    mine = max(record.appended_at for record in batch.records if record.partition == partition)
+    return (newest - mine).total_seconds()
+
+
+def _settle_collector() -> None:
+    # What is loaded at start never becomes garbage; scanning it again and again cost a quarter of the throughput.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
