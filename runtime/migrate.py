@@ -38,6 +38,12 @@ class MigrationError(CustomerTimelineError):
     """The schema cannot be brought up to date."""
 
 
+class UnreachableDatabaseError(MigrationError):
+    """Nobody answers, or nobody lets us in."""
+
+    exit_code = 3
+
+
 class Migration(NamedTuple):
     """One numbered file. `pre` runs before the new code is rolled out, `post` after it."""
 
@@ -105,7 +111,10 @@ def pending(dsn: str, schema: str, *, released: Sequence[Migration] | None = Non
 def _connected(dsn: str, schema: str) -> Iterator[Connection]:
     # What the URL sets by itself is kept.
     options = f"{parse_dsn(dsn).get('options', '')} -c search_path={schema} -c client_min_messages=warning"
-    connection = psycopg2.connect(dsn, application_name="customer-timeline migrate", options=options.strip())
+    try:
+        connection = psycopg2.connect(dsn, application_name="customer-timeline migrate", options=options.strip())
+    except psycopg2.OperationalError as exc:
+        raise UnreachableDatabaseError(f"Postgres is not reachable: {' '.join(str(exc).split())}") from exc
     try:
         yield connection
     finally:

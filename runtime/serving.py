@@ -1,16 +1,37 @@
-"""The API as a server process: builds the application from the environment, for each process that granian starts."""
+"""The API as processes: granian in front, one application per process, built there from the environment."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from customer_timeline.runtime.embedded.ports import free_port
 from customer_timeline.runtime.settings import Settings, load_settings
+from customer_timeline.schemas.errors import CustomerTimelineError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+
+_PR_SET_PDEATHSIG = 1
+# No setting: those are checked for unknown names.
+_SERVER_PID = "TIMELINE_API_SERVER_PID"
+
+
+class ApiExtraMissingError(CustomerTimelineError):
+    """The packages that serve the API are optional."""
+
+    def __init__(self) -> None:
+        super().__init__("The API needs further packages: pip install 'customer-timeline[api]'.")
 
 
 def application() -> FastAPI:
@@ -23,6 +44,7 @@ def application() -> FastAPI:
     from customer_timeline.runtime.lag import LagProbe
     from customer_timeline.runtime.telemetry import configure_logging
 
+    _end_with_the_server()
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
 
@@ -45,17 +67,20 @@ def serve(settings: Settings) -> None:
 
     Raises ListeningRefusedError for an address beyond loopback that nobody called meant.
     """
-    from granian import Granian
-    from granian.constants import Interfaces, Loops
-    from granian.log import LogLevels
+    try:
+        from granian.constants import Interfaces, Loops
+        from granian.log import LogLevels
+        from granian.server import Server
 
-    from customer_timeline.api.listening import check_listening
+        from customer_timeline.api.listening import check_listening
+    except ImportError as exc:
+        raise ApiExtraMissingError from exc
 
     check_listening(settings.api_host, insecure=settings.api_insecure)
     port = settings.api_port or free_port()
     structlog.get_logger(__name__).info("listening", url=f"http://{settings.api_host}:{port}")
-    server: Any = Granian(
-        f"{__name__}:application",
+    server: Any = Server(
+        f"{__name__}:{application.__name__}",
         factory=True,
         address=settings.api_host,
         port=port,
@@ -70,4 +95,28 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=10,
     )
-    server.serve()
+    with _shared_metrics():
+        os.environ[_SERVER_PID] = str(os.getpid())
+        server.serve()
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder through which the processes add up their metrics: a scrape reaches any one of them."""
+    folder = tempfile.mkdtemp(prefix="customer-timeline-metrics-")
+    # prometheus_client reads it when it is first imported, which is in the processes that serve.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_the_server() -> None:
+    # Were the server killed, this process would keep its port and serve on.
+    server = os.environ.get(_SERVER_PID)
+    if server is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(server):
+        sys.exit(1)

@@ -1,0 +1,81 @@
+"""`customer-timeline demo`: the stack with customers in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from customer_timeline.runtime.interrupts import Interrupted, interruptible
+
+if TYPE_CHECKING:
+    from customer_timeline.runtime.demo import Plan
+    from customer_timeline.runtime.stack import DevStack
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `demo`."""
+    app.command("demo")(demo)
+
+
+def demo(
+    customers: int = typer.Option(200, "--customers", min=0, max=100_000, help="Invented customers beside the three."),
+    days: int = typer.Option(365, "--days", min=1, max=3650, help="How far their histories reach back."),
+    seed: int = typer.Option(1, "--seed", help="The same seed gives the same lives."),
+    once: bool = typer.Option(False, "--once", help="Print and exit instead of staying."),
+    data: Path | None = typer.Option(None, "--data", help="Folder that keeps everything; else it is thrown away."),
+    workers: int = typer.Option(1, "--workers", min=1, max=16, help="Worker processes."),
+    ready_file: Path | None = typer.Option(None, "--ready-file", help="Written with the addresses when all is ready."),
+) -> None:
+    """Start the whole stack with invented customers and the CDNOW purchases, and show three worth a look."""
+    from customer_timeline.runtime.cli.dev import show_box, stay, tell
+    from customer_timeline.runtime.clock import SystemClock
+    from customer_timeline.runtime.demo import Plan, remembered
+    from customer_timeline.runtime.stack import DevStack, StackOptions
+
+    started = time.monotonic()
+    # Yesterday's end: every history is over, and two demos of one day are the same.
+    until = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)
+    plan = remembered(data, Plan(customers, days, seed, until))
+    tell("starting Kafka, Postgres, the worker and the API")
+    try:
+        with interruptible(), DevStack(StackOptions(data_dir=data, workers=workers), say=tell) as stack:
+            _fill(stack, plan, started)
+            if not once:
+                show_box(stack.addresses, stack.data_dir, kept=data is not None)
+                stay(stack, ready_file)
+    except Interrupted:
+        tell("stopped")
+
+
+def _fill(stack: DevStack, plan: Plan, started: float) -> None:
+    from customer_timeline.runtime.cli.dev import tell
+    from customer_timeline.runtime.demo import fill, wait_projected
+
+    tell(f"ready after {time.monotonic() - started:.1f} s; publishing touchpoints")
+    last = fill(stack.settings, plan)
+    wait_projected(stack.settings, last)
+    _show(stack, started)
+
+
+def _show(stack: DevStack, started: float) -> None:
+    from rich.console import Console
+
+    from customer_timeline.runtime.demo import ask, customer_url
+    from customer_timeline.runtime.personas import HIGHLIGHTS
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    answers = {highlight.ref: ask(customer_url(stack.settings, highlight.ref)) for highlight in HIGHLIGHTS}
+    console.print(f"Three customers worth a look ({time.monotonic() - started:.1f} s after the start):\n")
+    for highlight in HIGHLIGHTS:
+        url = customer_url(stack.settings, highlight.ref)
+        console.print(f"{highlight.title}: {highlight.why}.", style="bold")
+        console.print(f"  curl -s '{url}'")
+        console.print(f"  curl -s '{url}/timeline?limit=20'\n")
+    first = HIGHLIGHTS[0]
+    console.print(f"What the API answers for {first.ref}:")
+    console.print(json.dumps(answers[first.ref], indent=2, ensure_ascii=False))

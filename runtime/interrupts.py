@@ -1,0 +1,42 @@
+"""SIGINT, SIGTERM and SIGHUP as one exception, so that `with` blocks stop what they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """Somebody asked this process to stop. Not an Exception, so that no `except Exception` swallows it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it, the first signal raises Interrupted in the main thread; a second one ends the process at once.
+
+    Ending at once is safe: the guards of our children see it and stop them. Raises ValueError outside the main thread.
+    """
+    asked = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+        raise Interrupted(number)
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
