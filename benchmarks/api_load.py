@@ -11,6 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -139,8 +140,8 @@ def api_load(run: Run, seconds: float, connections: int, say: Any) -> list[dict[
         for kind, paths in kinds.items():
             before = server.usage().cpu_s
             # In a process of its own: the harness holds threads and connections that would share its interpreter.
-            with get_context("spawn").Pool(1) as pool:
-                load = pool.apply(drive, (port, paths, connections, seconds))
+            with ProcessPoolExecutor(1, get_context("spawn")) as client:
+                load = client.submit(drive, port, paths, connections, seconds).result()
             cpu = server.usage().cpu_s - before
             delays = sorted(load.delays_ms)
             rate = load.requests / load.seconds

@@ -100,7 +100,7 @@ def start(contender: Contender, run: Run) -> list[MeasuredProcess]:
     }
     arguments = [part for name, value in words.items() for part in (f"--{name}", value)]
     command = [sys.executable, "-m", f"benchmarks.peers.{contender.peer}", *arguments]
-    return [MeasuredProcess(command, {"PYTHONUNBUFFERED": "1"})]
+    return [MeasuredProcess(command, {"PYTHONUNBUFFERED": "1"}, reports=True)]
 
 
 class Sample(NamedTuple):

@@ -19,7 +19,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.database import connect, offsets
 from benchmarks.processes import ContenderError
 from benchmarks.throughput import Bench, first_pass, running, wait_for
-from benchmarks.topic import HEADERS, BenchmarkTopic, producer_for
+from benchmarks.topic import HEADERS, producer_for
 from benchmarks.workload import Record, Shape, Workload
 
 _POLL_S = 0.002
@@ -94,8 +94,7 @@ def freshness(bench: Bench, customers: int, rates: Sequence[int], seconds: int, 
     for rate in rates:
         shape = Shape(events=rate * seconds, customers=customers)
         workload = Workload(shape)
-        topic = BenchmarkTopic(bench.bootstrap, f"{bench.label}-fresh-{rate}", shape.partitions)
-        topic.create()
+        topic = bench.create_topic(f"fresh-{rate}", shape.partitions)
         topic.publish(workload.first_pass())
         name = f"fresh_{rate}"
         first_pass(bench, topic, worker, name)
@@ -119,7 +118,7 @@ def freshness(bench: Bench, customers: int, rates: Sequence[int], seconds: int, 
         found.append({"rate": rate, "events": len(delays), "p50_ms": round(cuts[49], 1), "p99_ms": round(cuts[98], 1)})
         say(f"freshness at {rate}/s: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
         bench.databases.drop(name)
-        topic.delete()
+        bench.delete_topic(topic)
     return found
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.throughput import Bench, Measurement, check, first_pass, measure
-from benchmarks.topic import BenchmarkTopic
 from benchmarks.workload import Shape, Workload
 
 _WORKER = CONTENDERS[0]
@@ -47,8 +46,7 @@ def _costs(
 ) -> Measurement:
     """The fastest of some runs: growth shows in what an event costs at least."""
     workload = Workload(shape)
-    topic = BenchmarkTopic(bench.bootstrap, f"{bench.label}-{name}", shape.partitions)
-    topic.create()
+    topic = bench.create_topic(name, shape.partitions)
     topic.publish(workload.first_pass())
     if before:
         earlier = Workload(replace(shape, events=before, seed=shape.seed + 1, first_number=shape.events))
@@ -66,7 +64,7 @@ def _costs(
         results.append(result)
     bench.databases.drop(f"{name}_run")
     bench.databases.drop(name)
-    topic.delete()
+    bench.delete_topic(topic)
     return max(results, key=lambda result: result.events_per_s)
 
 

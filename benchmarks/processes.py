@@ -33,14 +33,14 @@ class Usage:
 class MeasuredProcess:
     """A child process with its output in a file; as a context manager it ends with SIGTERM, after 20 s with SIGKILL."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, reports: bool = False) -> None:
         self._log: IO[bytes] = tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log")  # noqa: SIM115 - closed in stop
         self.command = command
         self.process = subprocess.Popen(
             command,
             env={**os.environ, **environment},
             cwd=Path(__file__).resolve().parent.parent,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if reports else self._log,  # a pipe that nobody reads fills, and stops the process
             stderr=self._log,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,6 @@ from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
 from benchmarks.report import markdown, publish_figures, write
 from benchmarks.throughput import Bench, compare, first_pass
-from benchmarks.topic import BenchmarkTopic
 from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
@@ -129,15 +129,14 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
 
 
 def _api(options: argparse.Namespace, bench: Bench, shape: Shape) -> list[dict[str, Any]]:
-    topic = BenchmarkTopic(bench.bootstrap, f"{bench.label}-api", shape.partitions)
-    topic.create()
+    topic = bench.create_topic("api", shape.partitions)
     workload = Workload(shape)
     topic.publish(workload.first_pass())
     topic.publish(workload.measured())
     first_pass(bench, topic, CONTENDERS[0], "api")
     run = bench.run(topic, bench.databases.url("api"), topic.published.ends())
     found = api_load(run, options.seconds, options.connections, say)
-    topic.delete()
+    bench.delete_topic(topic)
     bench.databases.drop("api")
     return found
 
@@ -145,6 +144,8 @@ def _api(options: argparse.Namespace, bench: Bench, shape: Shape) -> list[dict[s
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, write the results, print the tables."""
     options = arguments(words)
+    # Ended like by Ctrl-C: processes, topics and databases go away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with servers(options.kafka, options.postgres) as (kafka, postgres):
         label = f"bench-{os.getpid()}"
         databases = Databases(postgres, label.replace("-", "_"))
@@ -153,7 +154,7 @@ def main(words: Sequence[str] | None = None) -> None:
         try:
             measured = measure_all(options, bench)
         finally:
-            databases.drop_all()
+            bench.clean()
     parameters = {
         name: getattr(options, name) for name in ("events", "customers", "repetitions", "partitions", "batch")
     }

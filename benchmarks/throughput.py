@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -46,6 +46,25 @@ class Bench:
     batch: int
     limit: int
     runs: int = 0
+    topics: dict[str, BenchmarkTopic] = field(default_factory=dict)
+
+    def create_topic(self, slug: str, partitions: int) -> BenchmarkTopic:
+        """A new topic of this invocation."""
+        topic = BenchmarkTopic(self.bootstrap, f"{self.label}-{slug}", partitions)
+        topic.create()
+        self.topics[topic.name] = topic
+        return topic
+
+    def delete_topic(self, topic: BenchmarkTopic) -> None:
+        """Remove a topic that is no longer needed."""
+        topic.delete()
+        del self.topics[topic.name]
+
+    def clean(self) -> None:
+        """Remove every topic and database that is left."""
+        for topic in list(self.topics.values()):
+            self.delete_topic(topic)
+        self.databases.drop_all()
 
     def run(
         self,
@@ -160,8 +179,7 @@ def compare(bench: Bench, shape: Shape, keys: Sequence[str], repetitions: int, s
     """Run the contenders named by `keys` in turn, `repetitions` times, on one topic of `shape`."""
     chosen = [contender for contender in CONTENDERS if contender.key in keys]
     workload, slug = Workload(shape), shape.scenario.name.lower()
-    topic = BenchmarkTopic(bench.bootstrap, f"{bench.label}-{slug}", shape.partitions)
-    topic.create()
+    topic = bench.create_topic(slug, shape.partitions)
     topic.publish(workload.first_pass())
     begin = topic.published.ends()
     writers = {"ours": CONTENDERS[0], "peers": next(c for c in CONTENDERS if c.key == "d")}
@@ -189,7 +207,7 @@ def compare(bench: Bench, shape: Shape, keys: Sequence[str], repetitions: int, s
             say(f"{shape.scenario}, run {repetition + 1}: {contender.key} {result.events_per_s:,.0f} events/s")
     if len(set(digests.values())) > 1:
         raise DisagreementError(f"The contenders folded different states: {digests}")
-    topic.delete()
+    bench.delete_topic(topic)
     for name in (*(f"{slug}_{kind}" for kind in needed), f"{slug}_run"):
         bench.databases.drop(name)
     return {
