@@ -1,4 +1,4 @@
-"""Write the generated reference pages (`make docs`), or say which of them are out of date (`--check`, in `make check`).
+"""Write the generated reference pages and JSON Schemas (`make docs`), or say which are out of date (`--check`).
 
 Run as `python -m docs.generate` from the top folder. Each generator is a pure function from the code to a page's text.
 """
@@ -6,14 +6,17 @@ Run as `python -m docs.generate` from the top folder. Each generator is a pure f
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from customer_timeline.schemas.json_schema import RELEASED_FILE, check_released, schema_texts
 from docs.generators import command_line, database, events, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+SCHEMAS = ROOT / "schemas" / "json"
 
 Generator = Callable[[], str]
 
@@ -26,8 +29,12 @@ PAGES: Mapping[Path, Generator] = {
 
 
 def expected() -> dict[Path, str]:
-    """Every generated file with the text that it should have."""
-    return {path: generator() for path, generator in PAGES.items()}
+    """Every generated file with its text. Raises ReleasedSchemaChanged rather than write what breaks a promise."""
+    texts = schema_texts()
+    released: dict[str, str] = json.loads((SCHEMAS / RELEASED_FILE).read_text())
+    check_released(texts, released)
+    pages = {path: generator() for path, generator in PAGES.items()}
+    return {**pages, **{SCHEMAS / name: text for name, text in texts.items()}}
 
 
 def main(arguments: list[str]) -> int:
