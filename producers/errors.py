@@ -17,6 +17,8 @@ class PublishError(CustomerTimelineError):
 class KafkaUnreachable(PublishError):
     """No broker of `bootstrap` answered within `waited_s` seconds."""
 
+    exit_code = 3  # of the command line
+
     def __init__(self, bootstrap: str, waited_s: float) -> None:
         self.bootstrap = bootstrap
         self.waited_s = waited_s

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.envelope import Event
 
 
@@ -54,17 +55,17 @@ class Publisher(Protocol):
     def counts(self) -> PublisherCounts:
         """How many events were accepted, acknowledged and failed since the publisher was made. Never blocks."""
 
-    def publish(self, event: Event[Any], *, value: bytes | None = None) -> Receipt:
+    def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """Accept one event for delivery and return at once; blocks only while the buffer is full.
 
-        The event is encoded and read back as every reader will, so what would be a dead letter is refused here with
-        `InvalidEvent`. `value` = the JSON that the caller parsed the event from (a file, a copy of a log): it is
-        written unchanged and not checked again. Events of one partition key that one thread publishes keep their order
-        in the log. Raises `InvalidEvent`, `BufferFull`, `PublisherClosed` or `PublisherForked`; then the event was not
+        An event that was built is encoded, and read back as every reader will: what would be a dead letter is refused
+        here with `InvalidEvent`. One that was decoded already (from a file, from a copy of a log) is written as the
+        bytes that it was decoded from. Events with one partition key that one thread publishes keep their order in the
+        log. Raises `InvalidEvent`, `BufferFull`, `PublisherClosed` or `PublisherForked`; then the event was not
         accepted. What happens after acceptance is told by the receipt and by `flush`.
         """
 
-    def publish_all(self, events: Iterable[Event[Any]]) -> list[Position]:
+    def publish_all(self, events: Iterable[Event[Any] | DecodedEvent]) -> list[Position]:
         """Publish every event and wait for all of them: their positions, in the order given.
 
         Raises the first failure in that order, after every accepted event has been decided. Publishing all again is

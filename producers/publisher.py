@@ -12,8 +12,9 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +33,8 @@ from customer_timeline.producers.errors import (
 )
 from customer_timeline.producers.protocol import Position, PublisherCounts, Receipt
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.envelope import MAX_EVENT_BYTES, Event, event_id
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.envelope import MAX_EVENT_BYTES, Event
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json")  # CloudEvents Kafka binding, structured mode
 REQUEST_BYTES = MAX_EVENT_BYTES + 64 * 1024  # the largest event with key, headers and the batch around it, as the topic
@@ -94,16 +96,24 @@ class KafkaReceipt:
 class KafkaPublisher:
     """A `Publisher` on kafka-python. Connects when made, and raises `KafkaUnreachable` or `TopicMissing` then."""
 
-    def __init__(self, bootstrap: str, topic: str, codec: Codec, options: PublisherOptions | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        codec: Codec,
+        options: PublisherOptions | None = None,
+        now: Callable[[], datetime] = functools.partial(datetime.now, UTC),  # noqa: B008 - called later, not here
+    ) -> None:
         self._options = options or PublisherOptions()
         self._topic = topic
         self._codec = codec
+        self._now = now
         self._pid = os.getpid()
         self._buffer = DeliveryBuffer(self._options.buffer_bytes, self._options.block_s)
         self._patience_s = self._options.delivery_timeout_s + GRACE_S
         _keep_personal_data_out_of_debug_logs()
         _require_topic(bootstrap, topic, self._options)
-        self._producer = _connect(bootstrap, self._options)
+        self._producer = _connect(bootstrap, topic, self._options)
         _ALIVE.add(self)
 
     @property
@@ -112,27 +122,27 @@ class KafkaPublisher:
         self._refuse_after_fork()
         return self._buffer.counts
 
-    def publish(self, event: Event[Any], *, value: bytes | None = None) -> Receipt:
+    def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """See `Publisher.publish`."""
         self._refuse_after_fork()
-        id_ = event_id(event.source, event.id)
-        body = self._checked_value(event) if value is None else value
-        size = len(body) + EVENT_OVERHEAD_BYTES
-        key = self._codec.partition_key(event)
+        decoded = event if isinstance(event, DecodedEvent) else self._read_back(event)
+        size = len(decoded.value) + EVENT_OVERHEAD_BYTES
         round_ = self._buffer.admit(size)
         try:
-            future = self._producer.send(self._topic, value=body, key=key, headers=[CONTENT_TYPE])
+            future = self._producer.send(
+                self._topic, value=decoded.value, key=partition_key(decoded), headers=[CONTENT_TYPE]
+            )
         except BaseException as exc:
             self._buffer.withdraw(size, round_)
             if isinstance(exc, (KafkaError, ValueError)):  # ValueError: the topic has gone
-                raise DeliveryFailed(id_, self._topic, type(exc).__name__) from exc
+                raise DeliveryFailed(decoded.event_id, self._topic, type(exc).__name__) from exc
             raise
         # The client runs these in its own thread, or here and now where the future is decided already.
         future.add_callback(functools.partial(self._delivered, size, round_))
-        future.add_errback(functools.partial(self._failed, size, round_, id_))
-        return KafkaReceipt(id_, self._topic, future, self._patience_s)
+        future.add_errback(functools.partial(self._failed, size, round_, decoded.event_id))
+        return KafkaReceipt(decoded.event_id, self._topic, future, self._patience_s)
 
-    def publish_all(self, events: Iterable[Event[Any]]) -> list[Position]:
+    def publish_all(self, events: Iterable[Event[Any] | DecodedEvent]) -> list[Position]:
         """See `Publisher.publish_all`."""
         receipts = [self.publish(event) for event in events]
         positions: list[Position] = []
@@ -180,10 +190,8 @@ class KafkaPublisher:
                 raise
             error.add_note(f"While closing the publisher: {exc}")
 
-    def _checked_value(self, event: Event[Any]) -> bytes:
-        body = self._codec.encode(event)
-        self._codec.parse(body)
-        return body
+    def _read_back(self, event: Event[Any]) -> DecodedEvent:
+        return self._codec.decode(self._codec.encode(event), appended_at=self._now())
 
     def _delivered(self, size: int, round_: int, _record: object) -> None:
         self._buffer.settle(size, round_)
@@ -210,6 +218,12 @@ class KafkaPublisher:
         self._producer._closed = True
 
 
+def partition_key(event: DecodedEvent) -> bytes | None:
+    """The record's key, as `Codec.partition_key` gives it for an event that is not decoded yet."""
+    key = event.decides[0].identifier_id if event.decides else event.anchor_id
+    return None if key is None else key.encode()
+
+
 _ALIVE: weakref.WeakSet[KafkaPublisher] = weakref.WeakSet()
 
 
@@ -229,10 +243,10 @@ class _NoTopicCreation(KafkaNetClient):  # type: ignore[misc]
         self.cluster.config["allow_auto_create_topics"] = False
 
 
-def _connect(bootstrap: str, options: PublisherOptions) -> KafkaProducer:
+def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> KafkaProducer:
     request_timeout_s = min(options.request_timeout_s, options.delivery_timeout_s - options.linger_s)
     try:
-        return KafkaProducer(
+        producer = KafkaProducer(
             bootstrap_servers=bootstrap,
             client_id=options.client_id,
             enable_idempotence=True,
@@ -252,8 +266,11 @@ def _connect(bootstrap: str, options: PublisherOptions) -> KafkaProducer:
             kafka_client=_NoTopicCreation,
             metrics_enabled=False,
         )
+        # Now rather than with the first event, which would wait for it unaccounted.
+        producer.partitions_for(topic)
     except KafkaTimeoutError as exc:
         raise KafkaUnreachable(bootstrap, options.connect_timeout_s) from exc
+    return producer
 
 
 def _require_topic(bootstrap: str, topic: str, options: PublisherOptions) -> None:

@@ -344,7 +344,7 @@ def purchase_completed(
     recurring: bool | None = None,
     **shared: Unpack[CustomerFields],
 ) -> Event[PurchaseCompleted]:
-    """An order became revenue; one an order. A recurring charge is revenue, but no sign of life: nobody did anything.
+    """An order became revenue; one an order. A recurring charge is revenue but no sign of life: nobody did anything.
 
     `purchase.completed.v1`
     """
