@@ -17,8 +17,8 @@ class Evidence(NamedTuple):
 def front(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Those that no other beats on both times, least first.
 
-    For any `as_of` and `known_at`, the least evidence that both cuts leave is among them: what is left out happened later
-    and was recorded later (or at the same time) than something kept.
+    For any `as_of` and `known_at`, the least evidence that both cuts leave is among them: what is left out happened
+    later and was recorded later (or at the same time) than something kept.
     """
     kept: list[Evidence] = []
     for one in sorted(set(evidence)):

@@ -1,7 +1,7 @@
 """Identity: which identifiers are one customer. A pure function of the set of facts, so arrival order cannot matter.
 
-Three layers. *Shared* values and kinds that never link glue nobody. *Decisions* of operators cut a pair or bind it. *The
-rest* is decided as if the events had come in the order they happened, with the decisions known from the start. See
+Three layers. *Shared* values and kinds that never link glue nobody. *Decisions* of operators cut a pair or bind it.
+*The rest* is decided as if the events had come in the order they happened, with the decisions known from the start. See
 docs/explanation/identity.md and ADR 0005.
 """
 
@@ -144,8 +144,8 @@ def resolve(
 ) -> Resolution:
     """Divide `members` into customers by the three layers.
 
-    `members` must be closed: every end of a link or decision is among them. Any superset of raw components gives the same
-    answer for each of them.
+    `members` must be closed: every end of a link or decision is among them. Any superset of raw components gives the
+    same answer for each of them.
     """
     last = last_decisions(decisions)
     standing, refused = standing_links(members, links, last, policy)

@@ -106,5 +106,8 @@ class Journal(Protocol):
     def apply(self, batch: Batch) -> Applied:
         """Write the batch and its offsets in one transaction: all of it, or nothing and an error."""
 
+    def release(self, topic: str) -> None:
+        """Give partitions up in peace: their next holder need not end this worker's connection."""
+
     def close(self) -> None:
         """Give the connection back; safe to call twice."""

@@ -1,8 +1,8 @@
 """Which record is the event, when several carry one event_id. Pure; called by the Postgres journal.
 
-The answer depends on the set of records, not on who came first: greatest revision, then earliest time, then least hash of
-the canonical content. So a correction wins whenever it arrives, and two sources that disagree settle the same way on every
-worker and in every replay.
+The answer depends on the set of records, not on who came first: greatest revision, then earliest time, then least
+hash of the canonical content. So a correction wins whenever it arrives, and two sources that disagree settle the same
+way on every worker and in every replay.
 """
 
 from __future__ import annotations

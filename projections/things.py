@@ -1,7 +1,7 @@
 """Whose an order, contract, opportunity, case or follow-up is. Pure; a function of the set of events that name it.
 
-A thing belongs to the strongest identifier of the earliest event that names it together with a person. Where no event does,
-it follows the first thing of the earliest event that names both. Things never glue identifiers: see ADR 0005.
+A thing belongs to the strongest identifier of the earliest event that names it together with a person. Where no event
+does, it follows the first thing of the earliest event that names both. Things never glue identifiers: see ADR 0005.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Records of the log to a batch: what decodes is placed, what does not is rejected with its reason. Nothing is skipped."""
+"""Records of the log to a batch: what decodes is placed, what does not is rejected with its reason. Nothing is
+skipped.
+"""
 
 from __future__ import annotations
 

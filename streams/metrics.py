@@ -25,13 +25,18 @@ class ProjectorMetrics:
         self.fenced = counter("fenced", "Batches given up because another worker took over.")
         self.customers = counter("customers_written", "Customer rows written.")
         self.step_seconds = Histogram(
-            "customer_timeline_step_seconds", "Time a batch spends in each step.", ("step",), buckets=_STEP_BUCKETS,
+            "customer_timeline_step_seconds",
+            "Time a batch spends in each step.",
+            ("step",),
+            buckets=_STEP_BUCKETS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.batch_events = Histogram(
-            "customer_timeline_batch_records", "Records in a batch.", buckets=(1, 10, 100, 500, 1000, 2500, 5000, 10000),
+            "customer_timeline_batch_records",
+            "Records in a batch.",
+            buckets=(1, 10, 100, 500, 1000, 2500, 5000, 10000),
             registry=registry,
-        )  # fmt: skip
+        )
         self.lag_events = Gauge(
             "customer_timeline_lag_events",
             "Records in the log that are not applied yet.",
@@ -39,9 +44,11 @@ class ProjectorMetrics:
             registry=registry,
         )
         self.lag_seconds = Gauge(
-            "customer_timeline_lag_seconds", "Age of the last record applied when it was applied; 0 where caught up.",
-            ("partition",), registry=registry,
-        )  # fmt: skip
+            "customer_timeline_lag_seconds",
+            "Age of the last record applied when it was applied; 0 where caught up.",
+            ("partition",),
+            registry=registry,
+        )
         self.storage_up = Gauge(
             "customer_timeline_storage_up", "1 while Postgres takes batches, else 0.", registry=registry
         )

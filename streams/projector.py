@@ -1,7 +1,7 @@
 """The projector: a service of the Faust app that takes the log into Postgres, batch by batch.
 
-It has a consumer of its own, outside Faust's agents (ADR 0002), and takes its offsets from Postgres (ADR 0003). While Postgres
-works on one batch, the next is decoded in another thread.
+It has a consumer of its own, outside Faust's agents (ADR 0002), and takes its offsets from Postgres (ADR 0003). While
+Postgres works on one batch, the next is decoded in another thread.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class _Rejoin(Exception):  # noqa: N818 - control flow inside this module
 class Projector(Service):
     """Reads the topic, applies batches, survives what may pass, stops at what must not be guessed.
 
-    `journal` is used by one thread at a time. `observer` is told each step of a batch as it ends. When it stops by itself,
-    `failure` holds the reason.
+    `journal` is used by one thread at a time. `observer` is told each step of a batch as it ends. When it stops by
+    itself, `failure` holds the reason.
     """
 
     abstract = False
@@ -137,6 +137,8 @@ class Projector(Service):
     async def on_stop(self) -> None:
         """Let the batch in hand finish, then give the connection back."""
         async with self._turn:
+            with contextlib.suppress(TransientStorageError):
+                await self._in_database(self._journal.release, self._config.topic)
             await self._in_database(self._journal.close)
         self._database.shutdown(wait=False)
         self._decoder.shutdown(wait=False)
@@ -326,14 +328,17 @@ class Projector(Service):
         async with self._turn:
             self._generation += 1
             self._next.clear()
+            # Where Postgres is away, the successor ends the connection instead.
+            with contextlib.suppress(TransientStorageError):
+                await self._in_database(self._journal.release, self._config.topic)
 
     def _check_range(self, partition: int, at: int, first: int, end: int) -> None:
         if first <= at <= end:
             return
         what = "were deleted from the log before they were applied" if at < first else "are no longer in the log"
         raise RefusedError(
-            f"Partition {partition} of {self._config.topic} holds positions {first} to {end}, but Postgres goes on at {at}: "
-            f"records {what}. Restore the log, or start over from what it holds: {_RESET}"
+            f"Partition {partition} of {self._config.topic} holds positions {first} to {end}, but Postgres goes on at "
+            f"{at}: records {what}. Restore the log, or start over from what it holds: {_RESET}"
         )
 
     def _out_of_range(self, error: BaseException) -> RefusedError:

@@ -41,9 +41,9 @@ class TopicIdentity:
         now = self.read()
         if known is not None and now is not None and now != known:
             raise RefusedError(
-                f"The topic {self._topic} was deleted and created again while the worker ran: its id was {known} and is "
-                f"{now}. Restore the old log, or start over from the new one: `customer-timeline projection reset`, then "
-                f"start the worker again."
+                f"The topic {self._topic} was deleted and created again while the worker ran: its id was {known} "
+                f"and is {now}. Restore the old log, or start over from the new one: "
+                f"`customer-timeline projection reset`, then start the worker again."
             )
 
     def close(self) -> None:

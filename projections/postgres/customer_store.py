@@ -34,7 +34,9 @@ class CustomerStore:
         cursor.execute(sql["create_incoming_customer"])
 
     def write(self, settlement: Settlement, events: Mapping[str, Sequence[DecodedEvent]]) -> int:
-        """Write the customers of `settlement`; `events` are the batch's new ones by customer_id. Returns how many rows."""
+        """Write the customers of `settlement`; `events` are the batch's new ones by customer_id. Returns how many
+        rows.
+        """
         rows = [
             self._row(plan, self._facts(plan, events.get(plan.customer_id, ())))
             for plan in settlement.plans.values()

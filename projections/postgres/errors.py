@@ -1,4 +1,6 @@
-"""Driver errors, translated once. By SQLSTATE, not by exception class: psycopg2 raises an over-long key as OperationalError."""
+"""Driver errors, translated once. By SQLSTATE, not by exception class: psycopg2 raises an over-long key as
+OperationalError.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ ReadIdentifiers = Callable[[Iterable[str]], Mapping[str, Known]]
 
 @dataclass(slots=True)
 class Graph:
-    """A union of whole raw components. `inside`: identifiers reached; `known`: them and the ends of links that glue nobody."""
+    """A union of whole raw components. `inside`: identifiers reached; `known`: them and the ends of links that glue
+    nobody.
+    """
 
     inside: set[str] = field(default_factory=set)
     known: dict[str, Known] = field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""The link, link_evidence, and decision tables, as the projector writes them under the locks of the customers concerned."""
+"""The link, link_evidence, and decision tables, as the projector writes them under the locks of the customers
+concerned.
+"""
 
 from __future__ import annotations
 

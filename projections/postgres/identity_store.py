@@ -1,9 +1,9 @@
 """Identity under locks: which customers a batch touches, who they are afterwards, and what their rows become.
 
 The lock protocol of ADR 0005, step by step: *claim* identifiers nobody named yet; then, under a savepoint, *resolve*
-identifiers to customers, *lock* all of them in one statement in id order, and *check* in new statements that the locked rows
-are still the ones; where they are not, go back to the savepoint, which frees the row locks, and start again with what was
-learnt. Only then are links, sightings and customers written.
+identifiers to customers, *lock* all of them in one statement in id order, and *check* in new statements that the
+locked rows are still the ones; where they are not, go back to the savepoint, which frees the row locks, and start
+again with what was learnt. Only then are links, sightings and customers written.
 """
 
 from __future__ import annotations
@@ -225,7 +225,9 @@ class _Attempt:
         return row.gen if row else None
 
     def _check_elsewhere(self, wanted: set[str]) -> None:
-        """Identifiers with no news whose customer is not locked: hold their sighting, and look whether it still says so."""
+        """Identifiers with no news whose customer is not locked: hold their sighting, and look whether it still says
+        so.
+        """
         memory = self.memory
         loose = []
         for identifier_id in self.work.seen_elsewhere:
@@ -450,7 +452,7 @@ class _Decider:
             raise _Retry(missing)
         resolution = decide(graph, a.links, a.policy)
         old = graph.customers() & a.rows.keys()
-        tainted = {a._node(i) for i in a.work.must_refold if a._is_held(i)}
+        tainted = a.work.must_refold
         whole: dict[str, set[str]] = {}
         for identifier_id in graph.inside - a.claimed.keys():
             whole.setdefault(graph.known[identifier_id].customer_id, set()).add(identifier_id)
@@ -460,7 +462,7 @@ class _Decider:
                 continue
             contested = not resolution.contested.isdisjoint(members)
             before = {graph.known[i].customer_id for i in members if i not in a.claimed}
-            grown = all(whole[one] <= inside.keys() for one in before) and not before & tainted
+            grown = all(whole[one] <= inside.keys() for one in before) and tainted.isdisjoint(inside)
             self._plan_decided(customer_id, inside, before, grown, contested)
         return old | (graph.inside & a.claimed.keys())
 

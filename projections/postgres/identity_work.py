@@ -1,8 +1,8 @@
 """What a batch brings to identity, measured against what this worker remembers. No database here.
 
 A worker remembers identifiers and links it has seen, so that in the steady state an event costs no look-up. What may be
-remembered, and what guards it, is the subject of ADR 0005: a customer's `gen` changes whenever a member leaves or evidence is
-withdrawn, so what was remembered under the same `gen` still holds once the customer is locked.
+remembered, and what guards it, is the subject of ADR 0005: a customer's `gen` changes whenever a member leaves or
+evidence is withdrawn, so what was remembered under the same `gen` still holds once the customer is locked.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ class IdentityMemory:
 class IdentityWork:
     """What a batch says of identifiers that this worker does not already know.
 
-    `named`: every identifier of the batch that may be new. `sightings`: least sighting of those with news. `evidence`: pairs
-    with news. `pairs_lost`: pairs of superseded records, which count for sharing only. `holders`: identifiers whose customers
-    take events. `touched`: identifiers whose customers must be locked. `seen_elsewhere`: named, with no news, so their
-    customers need no lock unless they prove to be stale. `withdrawn`: identifiers of replaced records. `tainted`: holders of
-    replaced records. `moved`: owners whose customers won or lost events that stood before. `deciding`: identifiers about which
-    operators decided, or that were seen with too many others.
+    `named`: every identifier of the batch that may be new. `sightings`: least sighting of those with news.
+    `evidence`: pairs with news. `pairs_lost`: pairs of superseded records, which count for sharing only. `holders`:
+    identifiers whose customers take events. `touched`: identifiers whose customers must be locked. `seen_elsewhere`:
+    named, with no news, so their customers need no lock unless they prove to be stale. `withdrawn`: identifiers of
+    replaced records. `tainted`: holders of replaced records. `moved`: owners whose customers won or lost events that
+    stood before. `deciding`: identifiers about which operators decided, or that were seen with too many others.
     """
 
     named: dict[str, Identifier] = field(default_factory=dict)
@@ -218,5 +218,7 @@ def _gather_replacement(
 
 
 def first_sighting(work: IdentityWork, identifier_id: str) -> tuple[int, str]:
-    """Least sighting of a new identifier in this batch; after every other where only a decision or a lost record named it."""
+    """Least sighting of a new identifier in this batch; after every other where only a decision or a lost record
+    named it.
+    """
     return work.sightings.get(identifier_id, (NEVER, identifier_id))

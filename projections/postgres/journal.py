@@ -1,7 +1,8 @@
-"""The journal on Postgres: a batch of the log becomes timeline, identity, customers and the new offset in one transaction.
+"""The journal on Postgres: a batch of the log becomes timeline, identity, customers and the new offset in one
+transaction.
 
-Postgres owns the offsets, so a crash at any point loses nothing and doubles nothing; the epoch of each partition fences off a
-worker that was replaced. See ADR 0003.
+Postgres owns the offsets, so a crash at any point loses nothing and doubles nothing; the epoch of each partition
+fences off a worker that was replaced. See ADR 0003.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from customer_timeline.projections.journal import (
 )
 from customer_timeline.projections.postgres.customer_store import CustomerStore
 from customer_timeline.projections.postgres.errors import translated, translating
-from customer_timeline.projections.postgres.identity_store import IdentityStore, Settlement
+from customer_timeline.projections.postgres.identity_store import IdentityChange, IdentityStore, Settlement
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
 from customer_timeline.projections.postgres.sql import named_queries
-from customer_timeline.projections.postgres.thing_store import Ownership, ThingStore
+from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
@@ -106,15 +107,26 @@ class PostgresJournal:
                 next_offset, epoch, known_id = session.cursor.fetchone() or (0, 0, None)
                 if topic_id is not None and known_id is not None and known_id != topic_id:
                     raise RefusedError(
-                        f"The topic {topic} was deleted and created again: its id is {topic_id}, the offsets in Postgres "
-                        f"belong to {known_id}. Positions of the old topic mean nothing in the new one. Either restore "
-                        f"the old log, or start over from the new one: "
-                        f"`customer-timeline projection reset --topic {topic}`, then start the worker again."
+                        f"The topic {topic} was deleted and created again: its id is {topic_id}, the offsets in "
+                        f"Postgres belong to {known_id}. Positions of the old topic mean nothing in the new one. "
+                        f"Either restore the old log, or start over from the new one: "
+                        f"`customer-timeline projection reset`, then start the worker again."
                     )
                 assignments[part] = Assignment(part, next_offset, epoch)
         self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
         self._epochs.update({(topic, part): one.epoch for part, one in assignments.items()})
         return assignments
+
+    def release(self, topic: str) -> None:
+        """Say that the partitions are given up in peace: whoever takes over need not end this worker's connection."""
+        held = {part: epoch for (name, part), epoch in self._epochs.items() if name == topic}
+        self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
+        if not held:
+            return
+        with self._transaction() as session:
+            session.cursor.execute(
+                self._sql["release"], {"topic": topic, "parts": list(held), "epochs": list(held.values())}
+            )
 
     def prepare(self, batch: Batch) -> tuple[dict[str, Arrival], int]:
         """The part of `apply` that needs no database; may run in another thread while the batch before is applied."""
@@ -128,7 +140,7 @@ class PostgresJournal:
         self._seconds = {}
         self._last_step = time.perf_counter()
         arrivals, duplicates = prepared if prepared is not None else self.prepare(batch)
-        dead = Counter(rejected.error.reason for rejected in batch.rejected)
+        dead = Counter(str(rejected.error.reason) for rejected in batch.rejected)
         with self._transaction() as session:
             self._step("begun")
             outcome = _Outcome(duplicates=duplicates)
@@ -137,7 +149,7 @@ class PostgresJournal:
             for rejected in batch.rejected:
                 self._bury(session, batch.topic, rejected)
             for event_id, error in outcome.unstorable:
-                dead[RejectionReason.UNSTORABLE] += self._bury_event(session, batch, event_id, error)
+                dead[str(RejectionReason.UNSTORABLE)] += self._bury_event(session, batch, event_id, error)
             self._announce(session, outcome, batch)
             self._step("written")
             self._advance(session, batch)
@@ -160,7 +172,7 @@ class PostgresJournal:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
         session.cursor.execute("SAVEPOINT half")
         try:
-            stored, ownership, settlement, customers = self._write(session, arrivals)
+            stored, settlement, customers = self._write(session, arrivals)
         except (psycopg2.Error, ValueError) as error:
             refusal = _refusal(error)
             session.cursor.execute("ROLLBACK TO SAVEPOINT half")
@@ -175,7 +187,7 @@ class PostgresJournal:
         session.cursor.execute("RELEASE SAVEPOINT half")
         outcome.add(stored, settlement, customers)
 
-    def _write(self, session: _Session, arrivals: Mapping[str, Arrival]) -> tuple[Stored, Ownership, Settlement, int]:
+    def _write(self, session: _Session, arrivals: Mapping[str, Arrival]) -> tuple[Stored, Settlement, int]:
         stored = session.timeline.store(arrivals)
         self._step("inserted")
         ownership = session.things.settle(stored)
@@ -186,7 +198,7 @@ class PostgresJournal:
             holder = holder_of(event, ownership.owners)
             if holder is not None:
                 by_customer.setdefault(settlement.home[holder], []).append(event)
-        return stored, ownership, settlement, session.customers.write(settlement, by_customer)
+        return stored, settlement, session.customers.write(settlement, by_customer)
 
     def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
         record, error = rejected
@@ -260,7 +272,9 @@ class PostgresJournal:
 
     @contextmanager
     def _transaction(self) -> Iterator[_Session]:
-        """A transaction on the worker's connection. Any failure rolls back, forgets what was learnt, and is translated."""
+        """A transaction on the worker's connection. Any failure rolls back, forgets what was learnt, and is
+        translated.
+        """
         session: _Session | None = None
         try:
             if self._session is None:
@@ -302,8 +316,8 @@ class PostgresJournal:
         if version != self._version:
             raise RefusedError(
                 f"These tables were written by projection version {version} ({details}); this worker is "
-                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and settings, "
-                f"or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set of tables."
+                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and "
+                f"settings, or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
             )
 
     def _step(self, name: str) -> None:
@@ -322,7 +336,7 @@ class _Outcome:
         self.replaced = 0
         self.customers = 0
         self.touched: set[str] = set()
-        self.changes: list[object] = []
+        self.changes: list[IdentityChange] = []
         self.unstorable: list[tuple[str, str]] = []
 
     def add(self, stored: Stored, settlement: Settlement, customers: int) -> None:

@@ -28,6 +28,8 @@ _SETTINGS = (
     ("TimeZone", "UTC"),
     ("default_transaction_isolation", "repeatable read"),
     ("default_transaction_read_only", "on"),
+    # A caller that went away closes its connection; the server then stops working on the query instead of finishing it.
+    ("client_connection_check_interval", "1s"),
 )
 
 
@@ -45,6 +47,11 @@ class ReadPool:
         self._idle: list[LoopConnection] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def busy(self) -> int:
+        """Connections that are being opened or asked something."""
+        return self._open - len(self._idle)
 
     async def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of `statement`, an `EXECUTE` of a prepared query. Raises ViewsUnavailableError."""

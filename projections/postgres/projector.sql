@@ -282,6 +282,11 @@ UPDATE projector_offset o SET pid = pg_backend_pid(),
 FROM unnest(%(parts)s::integer[], %(epochs)s::bigint[]) AS t (part, epoch)
 WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch
 
+-- release: given up in peace
+UPDATE projector_offset o SET pid = NULL, backend_start = NULL
+FROM unnest(%(parts)s::integer[], %(epochs)s::bigint[]) AS t (part, epoch)
+WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch
+
 -- advance: the fence: no row where another worker took over or the partition moved on
 UPDATE projector_offset o SET next_offset = t.until
 FROM unnest(%(parts)s::integer[], %(expected)s::bigint[], %(until)s::bigint[], %(epochs)s::bigint[]) AS t (part, expected, until, epoch)

@@ -54,7 +54,7 @@ bound AS MATERIALIZED (
         FROM timeline AS t
         WHERE t.anchor_id = anchors.anchor_id AND t.listed
             AND (t.occurred_at, t.event_id) < ($2, $3) AND t.occurred_at >= $4
-            AND ($5 IS NULL OR t.type = $5 OR starts_with(t.type, $5 || '.v'))
+            AND ($5 IS NULL OR t.type = $5 OR rtrim(t.type, '0123456789') = $5 || '.v')
             AND ($6 IS NULL OR t.channel = $6)
         ORDER BY t.occurred_at DESC, t.event_id DESC
         LIMIT 1
@@ -76,7 +76,7 @@ page AS MATERIALIZED (
                 coalesce((SELECT bound.occurred_at FROM bound), '-infinity'),
                 coalesce((SELECT bound.event_id FROM bound), '00000000-0000-0000-0000-000000000000')
             )
-            AND ($5 IS NULL OR t.type = $5 OR starts_with(t.type, $5 || '.v'))
+            AND ($5 IS NULL OR t.type = $5 OR rtrim(t.type, '0123456789') = $5 || '.v')
             AND ($6 IS NULL OR t.channel = $6)
         ORDER BY t.occurred_at DESC, t.event_id DESC
         LIMIT $7

@@ -1,7 +1,7 @@
 """The thing table, as the projector writes it: whose each order, contract, opportunity, case and follow-up is.
 
-Part of one batch's transaction, before any customer is locked. Naming a thing locks its row, so an event that finds no owner
-yet and an event that brings the owner cannot miss each other.
+Part of one batch's transaction, before any customer is locked. Naming a thing locks its row, so an event that finds
+no owner yet and an event that brings the owner cannot miss each other.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _columns(rows: Iterable[ThingRow]) -> dict[str, list[object]]:
             "via_at",
             "via_event_id",
             "anchored",
-        )  # fmt: skip
+        )
     }
     for row in rows:
         owner, via = row.owner, row.via

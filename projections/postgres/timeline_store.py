@@ -57,7 +57,8 @@ def record_hash(value: bytes) -> str:
 
 
 def arrivals_of(placed: Sequence[Placed], content_hash: ContentHash) -> tuple[dict[str, Arrival], int]:
-    """Group a batch by event and prepare each event's row. Returns the arrivals and how many plain duplicates fell away.
+    """Group a batch by event and prepare each event's row. Returns the arrivals and how many plain duplicates fell
+    away.
 
     Needs no database: it runs while Postgres works on the batch before.
     """
