@@ -96,7 +96,7 @@ def test_a_broker_restarted_under_load_loses_nothing_and_doubles_nothing(broker:
             thread.start()
         for mode in ("kill", "clean"):
             wait_for_more()
-            broker.restart(mode)  # type: ignore[arg-type]
+            broker.restart(mode)
         wait_for_more()
         stop.set()
         for thread in threads:

@@ -28,7 +28,9 @@ from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 class Log(Protocol):
     """A publisher and what it wrote."""
 
-    publisher: Publisher
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher under test."""
 
     def records(self) -> list[MemoryRecord]:
         """Everything in the log."""
@@ -229,6 +231,6 @@ def _outcome_in_child(log: Log) -> int:
             refused += str(os.getpid()) in str(error) and error.made_in_pid == os.getppid()
     # What the end of a program does: neither may wait for a thread that only the parent has.
     log.publisher.close()
-    del log.publisher
+    vars(log).clear()
     gc.collect()
     return 0 if refused == 3 else 1
