@@ -8,12 +8,13 @@ address. Pure.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from customer_timeline.schemas.decoded import Identifier, QualityNote, Thing
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -42,14 +43,18 @@ def normalise_email(raw: str) -> str | None:
     Reserved domains such as `.test` pass, for staging systems use them; names without a dot do not, for they mean
     another mailbox in every network.
     """
+    address = raw.strip()
+    # The validator refuses reserved domains with no way to allow them; under `.example` its rules of syntax still apply.
+    reserved = address.rpartition(".")[2].lower() in SPECIAL_USE_DOMAIN_NAMES
+    suffix = ".example" if reserved else ""
     try:
-        found = validate_email(raw.strip(), check_deliverability=False, globally_deliverable=False)
+        found = validate_email(address + suffix, check_deliverability=False, globally_deliverable=False, strict=True)
     except EmailNotValidError:
         return None
-    domain = (found.ascii_domain or "").lower()
+    domain = (found.ascii_domain or "").lower().removesuffix(suffix)
     if "." not in domain:
         return None
-    return f"{found.local_part.lower()}@{domain}"
+    return f"{unicodedata.normalize('NFC', found.local_part.lower())}@{domain}"
 
 
 def normalise_phone(raw: str, region: str) -> str | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import hypothesis
 import psycopg2
 import pytest
 from kafka.admin import KafkaAdminClient
@@ -27,6 +28,12 @@ from customer_timeline.schemas.topics import touchpoints_topic
 
 SCHEMA = "customer_timeline"
 KAFKA_IMAGE, POSTGRES_IMAGE = "apache/kafka:4.3.0", "postgres:18"
+
+# Tests share the cores with servers: a deadline would fail by the load of the machine, not by the code.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("suite")
 
 # What a test sees must not depend on the shell it is started from.
 for _name in [name for name in os.environ if name.startswith(PREFIX) and name != f"{PREFIX}CACHE_DIR"]:

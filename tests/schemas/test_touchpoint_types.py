@@ -1,0 +1,177 @@
+"""Each type of event: its example, who acts, what is a sign of life, what it continues, what of it is personal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from sample_records import decode, event, rejection, with_data
+from strategies import OWN_FIELDS, event_json
+
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.decoded import Actor
+from customer_timeline.schemas.personal import personal_paths
+
+TYPES = sorted(CATALOGUE)
+
+# (type, fields, who acted, sign of life) as the catalogue of events says it, line by line.
+RULES: list[tuple[str, dict[str, Any], Actor, bool]] = [
+    ("profile.updated.v1", {}, "system", False),
+    ("call.completed.v1", {"direction": "inbound", "result": "answered"}, "customer", True),
+    ("call.completed.v1", {"direction": "inbound", "result": "voicemail"}, "customer", True),
+    ("call.completed.v1", {"direction": "inbound", "result": "busy"}, "customer", True),
+    ("call.completed.v1", {"direction": "outbound", "result": "answered"}, "company", True),
+    ("call.completed.v1", {"direction": "outbound", "result": "no_answer"}, "company", False),
+    ("call.completed.v1", {"direction": "outbound", "result": "voicemail"}, "company", False),
+    ("call.missed.v1", {"direction": "inbound"}, "customer", True),
+    ("call.missed.v1", {"direction": "outbound"}, "company", False),
+    ("email.sent.v1", {}, "company", False),
+    ("email.opened.v1", {}, "customer", False),
+    ("email.clicked.v1", {}, "customer", True),
+    ("email.replied.v1", {}, "customer", True),
+    ("visit.completed.v1", {}, "customer", True),
+    ("page.viewed.v1", {}, "customer", True),
+    ("purchase.completed.v1", {}, "customer", True),
+    ("purchase.completed.v1", {"recurring": False}, "customer", True),
+    ("purchase.completed.v1", {"recurring": True}, "customer", False),
+    ("purchase.refunded.v1", {}, "system", False),
+    ("complaint.opened.v1", {}, "customer", True),
+    ("complaint.resolved.v1", {}, "company", False),
+    ("complaint.reopened.v1", {}, "customer", True),
+    ("survey.answered.v1", {}, "customer", True),
+    ("delivery.completed.v1", {}, "system", False),
+    ("identity.linked.v1", {}, "system", False),
+    ("event.retracted.v1", {}, "system", False),
+]
+TOUCHPOINTS = [rule for rule in RULES if CATALOGUE[rule[0]].listed]
+
+
+def test_the_catalogue_holds_the_types_of_this_version() -> None:
+    assert sorted({rule[0] for rule in RULES}) == TYPES
+    assert len(TYPES) == 18
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_the_example_of_each_type_is_a_valid_event(type_name: str) -> None:
+    assert decode(event(type_name)).type == type_name
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_each_type_refuses_a_field_that_it_does_not_know(type_name: str) -> None:
+    found = rejection(with_data(type_name, mood="merry"))
+    assert (found.reason, found.type, found.field) == ("invalid_field", type_name, "data.mood")
+
+
+@pytest.mark.parametrize(("type_name", "fields", "actor", "life"), RULES)
+def test_who_acted_and_what_is_a_sign_of_life(type_name: str, fields: dict[str, Any], actor: Actor, life: bool) -> None:
+    found = decode(with_data(type_name, **fields))
+    assert (found.actor, found.sign_of_life) == (actor, life)
+
+
+@pytest.mark.parametrize(("type_name", "fields", "actor", "life"), TOUCHPOINTS)
+def test_what_a_machine_did_is_no_sign_of_life(
+    type_name: str, fields: dict[str, Any], actor: Actor, life: bool
+) -> None:
+    found = decode(with_data(type_name, **fields, automated=True))
+    assert (found.actor, found.sign_of_life) == (actor, False)
+    assert decode(with_data(type_name, **fields, automated=False)).sign_of_life is life
+
+
+@pytest.mark.parametrize(("type_name", "fields", "actor", "life"), TOUCHPOINTS)
+def test_an_explicit_actor_counts_voids_life_and_never_adds_it(
+    type_name: str, fields: dict[str, Any], actor: Actor, life: bool
+) -> None:
+    for named in ("company", "system"):
+        found = decode(with_data(type_name, **fields, actor=named))
+        assert (found.actor, found.sign_of_life) == (named, False)
+    found = decode(with_data(type_name, **fields, actor="customer"))
+    assert (found.actor, found.sign_of_life) == ("customer", life)
+
+
+@pytest.mark.parametrize(
+    ("actor", "direction"), [("customer", "inbound"), ("company", "outbound"), ("system", "system")]
+)
+def test_direction_follows_who_acted(actor: str, direction: str) -> None:
+    assert decode(with_data("page.viewed.v1", actor=actor)).direction == direction
+
+
+def test_what_begins_a_thing_does_not_continue_it() -> None:
+    continuing = {name for name, data in CATALOGUE.items() if data.continues_thing()}
+    assert continuing == {
+        "purchase.refunded.v1",
+        "complaint.resolved.v1",
+        "complaint.reopened.v1",
+        "delivery.completed.v1",
+    }
+
+
+def test_a_customers_touchpoint_needs_a_channel() -> None:
+    for name, data in CATALOGUE.items():
+        if data.concerns_customer:
+            found = rejection(with_data(name, channel=...))
+            assert (found.reason, found.field) == ("invalid_field", "data.channel")
+
+
+@pytest.mark.parametrize("type_name", ["identity.linked.v1", "event.retracted.v1"])
+@pytest.mark.parametrize(
+    "field",
+    [{"channel": "phone"}, {"identifiers": [{"kind": "email", "value": "a@example.com"}]}, {"actor": "customer"}],
+)
+def test_decisions_carry_no_channel_and_no_identifiers(type_name: str, field: dict[str, Any]) -> None:
+    assert rejection(with_data(type_name, **field)).reason == "invalid_field"
+
+
+def test_twenty_identifiers_are_the_most() -> None:
+    named = [{"kind": "email", "value": f"p{number}@example.com"} for number in range(21)]
+    assert len(decode(with_data("page.viewed.v1", identifiers=named[:20])).identifiers) == 20
+    assert rejection(with_data("page.viewed.v1", identifiers=named)).field == "data.identifiers"
+
+
+def test_null_forgets_a_trait_and_absence_says_nothing() -> None:
+    traits = decode(with_data("profile.updated.v1", traits={"gender": None, "company": "Acme"})).data.traits  # type: ignore[attr-defined]
+    assert traits.forgotten == {"gender"}
+    assert traits.model_fields_set == {"gender", "company"}
+
+
+def test_every_type_has_a_strategy() -> None:
+    assert set(OWN_FIELDS) == set(CATALOGUE)
+
+
+@given(event_json())
+def test_life_is_never_more_than_what_the_type_declares(record: dict[str, Any]) -> None:
+    found = decode(record)
+    assert not (found.sign_of_life and not CATALOGUE[found.type].life)
+
+
+PERSONAL = {
+    "page.viewed.v1": {"url", "referrer"},
+    "call.completed.v1": {"summary", "recording_ref"},
+    "purchase.refunded.v1": {"reason"},
+    "survey.answered.v1": {"comment"},
+    "complaint.opened.v1": {"description"},
+}
+COMMON_PERSONAL = {"identifiers[].value", "attributes", "location.lat", "location.lon"}
+
+
+@pytest.mark.parametrize("type_name", sorted(PERSONAL))
+def test_personal_fields_are_marked(type_name: str) -> None:
+    assert personal_paths(CATALOGUE[type_name]) == PERSONAL[type_name] | COMMON_PERSONAL
+
+
+def test_every_trait_is_personal() -> None:
+    marked = personal_paths(CATALOGUE["profile.updated.v1"])
+    traits = CATALOGUE["profile.updated.v1"].model_fields["traits"].annotation
+    assert {path.removeprefix("traits.").removesuffix("[]") for path in marked if path.startswith("traits.")} == set(
+        traits.model_fields  # type: ignore[union-attr]
+    )
+
+
+def test_the_values_of_a_decision_are_personal_and_its_operator_is_not() -> None:
+    assert personal_paths(CATALOGUE["identity.linked.v1"]) == {"a.value", "b.value", "attributes"}
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_every_type_that_names_a_person_marks_the_value(type_name: str) -> None:
+    if CATALOGUE[type_name].concerns_customer:
+        assert "identifiers[].value" in personal_paths(CATALOGUE[type_name])
