@@ -14,6 +14,7 @@ from customer_timeline.api.customers import customers_router
 from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
+from customer_timeline.api.view_lane import ViewLane
 from customer_timeline.projections.reading import TimelineReader
 
 _DESCRIPTION = """Customers as the log of touchpoints tells of them. Reads only.
@@ -41,8 +42,10 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(app)
+    app.include_router(customers_router(reader, config))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
-    app.include_router(customers_router(reader, config))
+    # The last one added is the outermost.
+    app.add_middleware(ViewLane, reader=reader, config=config)
     app.add_middleware(Observing, metrics=metrics, local_only=config.local_only)
     return app

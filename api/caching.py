@@ -16,12 +16,13 @@ def respond(request: Request, answer: Answer) -> Response:
     etag = f'"{answer.version}"'
     headers = {"etag": etag, "cache-control": CACHE_CONTROL}
     known = request.headers.get("if-none-match")
-    if known is not None and _matches(known, etag):
+    if known is not None and matches(known, etag):
         return Response(status_code=304, headers=headers)
     return Response(answer.body, headers=headers, media_type="application/json")
 
 
-def _matches(if_none_match: str, etag: str) -> bool:
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether the header `If-None-Match` names `etag`, or anything at all (`*`)."""
     # Weak comparison: a proxy that compressed the answer says W/ of it.
     candidates = (candidate.strip().removeprefix("W/") for candidate in if_none_match.split(","))
     return any(candidate in ("*", etag) for candidate in candidates)

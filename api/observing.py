@@ -67,7 +67,8 @@ class Observing:
             self._record(scope, status, request_id, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, request_id: str, duration_s: float) -> None:
-        route = getattr(scope.get("route"), "path_format", UNMATCHED)
+        # ViewLane sets the template itself, FastAPI the route.
+        route = scope.get("route_template") or getattr(scope.get("route"), "path_format", UNMATCHED)
         # 499, as nginx has it: the caller went away before the answer.
         status = status or 499
         self._metrics.observe(scope["method"], route, status, duration_s)

@@ -242,7 +242,7 @@ class MemoryReader:
         if customer_id is None:
             return None
         members = sorted(self._views.members[customer_id], key=_seen_order)
-        return CustomerRecord(customer_id, tuple(members), self._views.facts[customer_id])
+        return CustomerRecord(customer_id, tuple(members), self._views.facts.get(customer_id))
 
     async def timeline(
         self, identifier_id: str, wanted: TimelineFilter, *, limit: int, before: TimelineKey | None = None
