@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +102,27 @@ def test_every_marker_that_keeps_a_test_out_of_the_suite_has_a_make_target(
     left_out = markers - {"docker"}
     makefile = (root / "Makefile").read_text()
     assert all(re.search(rf"^{marker}:", makefile, re.MULTILINE) for marker in left_out)
+
+
+def test_the_wheel_holds_every_module_and_every_file_that_the_code_reads(
+    tracked: tuple[Path, ...], root: Path, tmp_path: Path
+) -> None:
+    # A copy of what is tracked: what merely lies beside it must not make the wheel complete.
+    source = tmp_path / "source"
+    for path in tracked:
+        target = source / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", tmp_path, source], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("customer_timeline-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        licence = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]
+    wanted = {
+        f"customer_timeline/{path.relative_to(root).as_posix()}"
+        for path in tracked
+        if path.relative_to(root).parts[0] in LAYERS and (path.suffix != ".md" or "data" in path.parts)
+    }
+    assert packed == wanted
+    assert licence
