@@ -53,7 +53,7 @@ def generate(catalogue: Mapping[str, type[TouchpointData]] = CATALOGUE) -> str:
     functions = [_function(model, imports) for model in models]
     for name in _PARTS:
         imports.add(parts.__name__, name)
-    names = sorted({*imports.public, *(_function_name(model) for model in models)})
+    names = sorted({*imports.public, *_SHARED.values(), *(_function_name(model) for model in models)})
     exports = "__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]"
     return "\n".join((_HEAD, imports.render(), "", exports, "\n\n" + "\n\n\n".join([*dicts, *functions]), ""))
 

@@ -43,7 +43,10 @@ from customer_timeline.schemas.values import Money
 __all__ = [
     "About",
     "Campaign",
+    "CompanyFields",
+    "CustomerFields",
     "Event",
+    "EventFields",
     "IdentifierRef",
     "Item",
     "Location",
