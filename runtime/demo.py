@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
 
 def remembered(data_dir: Path | None, plan: Plan) -> Plan:
-    """`plan`, ending when it ended at the folder's first demo: shifted by a day, events would contradict the old ones."""
+    """`plan`, ending when it ended at the folder's first demo: shifted by a day, events would contradict those."""
     if data_dir is None:
         return plan
     memory = data_dir / "demo.json"

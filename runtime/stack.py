@@ -99,7 +99,7 @@ class DevStack:
         """Where it is. Raises ServerError before it is started."""
         return Addresses(self.settings.api_url, self._kafka.bootstrap, self._postgres.url_of(DATABASE), os.getpid())
 
-    def start(self, *, timeout_s: float = 90.0) -> None:
+    def start(self, *, timeout_s: float = 180.0) -> None:
         """Start everything and return when the API says that it is ready and every partition has a worker.
 
         Raises ServerError, or what a part raises, with the end of the log of what did not start.

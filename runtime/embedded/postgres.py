@@ -114,7 +114,7 @@ class EmbeddedPostgres:
                 cwd=Path("/"),
             )
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Return once the server takes connections. Raises ServerError with the end of its log where it does not."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from customer_timeline.schemas.errors import CustomerTimelineError
 
+PATIENCE_S = 20.0
 _GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -39,10 +40,10 @@ class User(NamedTuple):
 class FolderLock:
     """An exclusive lock on a data folder, held by the server itself: it is free exactly when the server is gone."""
 
-    def __init__(self, folder: Path, *, patience_s: float = 20.0) -> None:
-        """Wait up to `patience_s` for a server whose parent was killed to finish. Raises FolderInUse."""
+    def __init__(self, folder: Path) -> None:
+        """Wait up to PATIENCE_S for a server whose parent was killed to finish. Raises FolderInUse."""
         self.descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
