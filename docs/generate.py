@@ -1,4 +1,4 @@
-"""Write the generated reference pages and JSON Schemas (`make docs`), or say which are out of date (`--check`).
+"""Write the generated pages, JSON Schemas and builders (`make docs`), or say which are out of date (`--check`).
 
 Run as `python -m docs.generate` from the top folder. Each generator is a pure function from the code to a page's text.
 """
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from customer_timeline.producers import generate as builders
 from customer_timeline.schemas.json_schema import RELEASED_FILE, check_released, schema_texts
 from docs.generators import command_line, database, events, settings
 
@@ -25,6 +26,7 @@ PAGES: Mapping[Path, Generator] = {
     REFERENCE / "database.md": database.page,
     REFERENCE / "events.md": events.page,
     REFERENCE / "settings.md": settings.page,
+    ROOT / "producers" / builders.TARGET.name: builders.generate,
 }
 
 
