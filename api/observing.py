@@ -68,7 +68,7 @@ class Observing:
 
     def _record(self, scope: Scope, status: int, request_id: str, duration_s: float) -> None:
         # ViewLane sets the template itself, FastAPI the route.
-        route = scope.get("route_template") or getattr(scope.get("route"), "path_format", UNMATCHED)
+        route: str = scope.get("route_template") or getattr(scope.get("route"), "path_format", None) or UNMATCHED
         # 499, as nginx has it: the caller went away before the answer.
         status = status or 499
         self._metrics.observe(scope["method"], route, status, duration_s)

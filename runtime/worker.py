@@ -1,5 +1,5 @@
-"""Wires a worker: settings in, the Faust app with the projector out. `faust -A customer_timeline.runtime.worker:app worker`
-and `customer-timeline worker` run the same app.
+"""Wires a worker: settings in, the Faust app with the projector out. `faust -A customer_timeline.runtime.worker:app
+worker` and `customer-timeline worker` run the same app.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.runtime.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    import faust
     from prometheus_client import CollectorRegistry
 
     from customer_timeline.projections.postgres.journal import PostgresJournal
+    from customer_timeline.streams.app import WorkerApp
 
 
-def build_app(settings: Settings, registry: CollectorRegistry, observer: Observer = lambda step: None) -> faust.App:
+def build_app(settings: Settings, registry: CollectorRegistry, observer: Observer = lambda step: None) -> WorkerApp:
     """The worker's app for `settings`; nothing connects before it starts."""
     from customer_timeline.streams.app import create_app
     from customer_timeline.streams.projector import ProjectorConfig

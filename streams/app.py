@@ -24,6 +24,8 @@ class _OwnConsumerOnly(BootStrategy):
 
 
 class WorkerApp(faust.App):
+    """The Faust app of a worker; `projector_service` is there once it has started."""
+
     BootStrategy = _OwnConsumerOnly
     projector_service: Projector
 
@@ -35,7 +37,7 @@ def create_app(
     *,
     registry: CollectorRegistry,
     observer: Observer = lambda step: None,
-) -> faust.App:
+) -> WorkerApp:
     """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the

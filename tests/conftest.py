@@ -286,7 +286,7 @@ def settings(kafka: str, database: str, topic: str) -> Settings:
     """Settings of a deployment of the test's own."""
     return Settings(
         kafka_bootstrap=kafka,
-        database_url=database,  # type: ignore[arg-type]
+        database_url=database,
         database_schema=SCHEMA,
         touchpoints_topic=topic,
         changes_topic=f"{topic}.changes",

@@ -143,7 +143,7 @@ def _last_seen(identifiers: list[tuple[Any, ...]], customers: list[tuple[Any, ..
 
 def _things(rows: list[tuple[Any, ...]]) -> dict[Any, Any]:
     """The owner of each thing, through the things that it was named after."""
-    by_id = {thing_id: (owner, via) for thing_id, owner, via in rows}
+    by_id: dict[str, tuple[str | None, str | None]] = {thing_id: (owner, via) for thing_id, owner, via in rows}
 
     def owner_of(thing_id: str, trail: tuple[str, ...] = ()) -> str | None:
         owner, via = by_id[thing_id]

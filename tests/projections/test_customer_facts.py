@@ -9,6 +9,7 @@ from folding import ANN, ANN_PHONE, decoded, event_id, given, profile, purchase,
 
 from customer_timeline.projections.customer import CustomerColumns
 from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.decoded import DecodedEvent
 
 PAGE, CALL, EMAIL_SENT = CATALOGUE["page.viewed.v1"], CATALOGUE["call.completed.v1"], CATALOGUE["email.sent.v1"]
 
@@ -44,7 +45,7 @@ def test_a_customer_without_events_is_described_by_nothing() -> None:
 # -- activity --
 
 
-def call(at: str, direction: str, *, result: str = "answered", number: int) -> object:
+def call(at: str, direction: str, *, result: str = "answered", number: int) -> DecodedEvent:
     return decoded(
         CALL, at, {"channel": "phone", "direction": direction, "duration_s": 60, "result": result}, number=number
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from two_hands import Table, event
@@ -158,7 +159,7 @@ def test_an_order_finds_its_owner_whichever_worker_commits_first(table: Table, f
 
 def test_a_decision_and_a_touchpoint_about_the_same_customers_take_turns(table: Table) -> None:
     table.right.apply(event("e1", 1, "member_id:m1"), event("e2", 2, "member_id:m2"))
-    names = {key: {"kind": "member_id", "value": value} for key, value in (("a", "m1"), ("b", "m2"))}
+    names: dict[str, Any] = {key: {"kind": "member_id", "value": value} for key, value in (("a", "m1"), ("b", "m2"))}
     linked = event("l", 3, kind="identity.linked", reason="one person", operator="op", **names)
     with table.left.held("fenced", linked):
         waiting = table.right.start(event("e3", 4, f"member_id:m2 {PHONE}"))

@@ -176,9 +176,9 @@ def _components(
     for link in out.links.values():
         link.refused = None
     todo: list[tuple[int, When, Pair]] = []
-    for pair, (when, verdict) in verdicts.items():
+    for decided, (when, verdict) in verdicts.items():
         if verdict == "linked":
-            low, high = sorted(pair)
+            low, high = sorted(decided)
             todo.append((0, when, (low, high)))
     for pair, link in out.links.items():
         if link.least is None:

@@ -201,6 +201,7 @@ def test_no_error_quotes_what_the_record_says(record: dict[str, Any]) -> None:
 
 def test_an_error_is_one_sentence_with_its_parts_as_fields() -> None:
     found = rejection(with_data("survey.answered.v1", csat=6))
+    assert isinstance(found, InvalidEvent)
     assert isinstance(found, CustomerTimelineError)
     assert found.reason is RejectionReason.INVALID_FIELD
     assert str(found) == "invalid_field (survey.answered.v1 at data.csat): Input should be less than or equal to 5"
