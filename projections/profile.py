@@ -54,7 +54,7 @@ def combine(into: ProfileFacts, other: ProfileFacts) -> None:
     for trait, theirs in other.items():
         mine = into.get(trait)
         if mine is None or (theirs["occurred_us"], theirs["event_id"]) > (mine["occurred_us"], mine["event_id"]):
-            into[trait] = theirs.copy()
+            into[trait] = theirs  # registers are replaced, never changed, so two states may hold one
 
 
 def describe(profile: ProfileFacts) -> dict[str, Any]:

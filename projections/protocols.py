@@ -44,7 +44,7 @@ class Projection(Protocol[State]):
         ...
 
     def combine(self, into: State, other: State) -> None:
-        """Add what `other` holds to `into`, in place. `other` is left as it was and shares nothing with `into`."""
+        """Add what `other` holds to `into`, in place. `other` stays as it was, whatever is applied to `into` later."""
         ...
 
     def encode(self, state: State) -> bytes:

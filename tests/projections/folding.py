@@ -99,6 +99,11 @@ class Customer:
             self.projection.apply(self.facts, event)
         return self
 
+    def merged_with(self, other: Customer) -> Customer:
+        """The other customer's facts are combined into this one's."""
+        self.projection.combine(self.facts, other.facts)
+        return self
+
     def then(self) -> dict[str, Any]:
         """What the API shows."""
         return self.projection.describe(self.facts)

@@ -154,7 +154,12 @@ def test_each_trait_keeps_the_value_learnt_last_and_where_from() -> None:
 def test_of_two_values_of_one_instant_the_greater_event_id_counts() -> None:
     one = profile("2026-01-01T00:00:00Z", number=1, given_name="Zoe")
     two = profile("2026-01-01T00:00:00Z", number=2, given_name="Ann")
-    for customer in (given(one, two), given(two, one)):
+    for customer in (
+        given(one, two),
+        given(two, one),
+        given(one).merged_with(given(two)),
+        given(two).merged_with(given(one)),
+    ):
         assert customer.then()["profile"]["given_name"]["value"] == "Ann"
 
 
@@ -288,6 +293,48 @@ def test_facts_of_ten_years_of_daily_purchases_stay_below_64_kb() -> None:
         "refunds": "0.00",
         "net": "45078.02",
         "cost": "20712.51",
+    }
+
+
+# -- two customers turn out to be one --
+
+
+def test_a_merge_says_what_one_customer_would_have_said() -> None:
+    mine = [
+        purchase("2026-01-01T10:00:00Z", "10.00", number=1),
+        purchase("2026-01-10T20:00:00Z", "1.00", number=2),
+        profile("2026-01-02T00:00:00Z", number=3, given_name="Ann", company="Acme"),
+        call("2026-01-03T10:00:00Z", "inbound", number=4),
+    ]
+    theirs = [
+        purchase("2026-01-10T08:00:00Z", "2.50", number=5, currency="EUR"),
+        refund("2026-01-11T08:00:00Z", "1.00", number=6),
+        profile("2026-01-03T00:00:00Z", number=7, company=None, title="Head of lamps"),
+        call("2026-01-02T10:00:00Z", "outbound", number=8),
+    ]
+    merged = given(*mine).merged_with(given(*theirs))
+    assert merged.facts == given(*theirs).merged_with(given(*mine)).facts == given(*mine, *theirs).facts
+    shown = merged.then()
+    assert {trait: entry["value"] for trait, entry in shown["profile"].items()} == {
+        "given_name": "Ann",
+        "title": "Head of lamps",
+    }
+    assert shown["purchases"] == {
+        "count": 3,
+        "days": 2,  # 1 January, and 10 January twice
+        "first_at": "2026-01-01T10:00:00Z",
+        "last_at": "2026-01-10T20:00:00Z",
+        "by_currency": {
+            "EUR": {"gross": "2.50", "refunds": "0.00", "net": "2.50", "cost": "0.00"},
+            "USD": {"gross": "11.00", "refunds": "1.00", "net": "10.00", "cost": "0.00"},
+        },
+        "median_gap_days": 9,
+    }
+    assert shown["activity"]["by_channel"]["phone"] == {
+        "inbound": 1,
+        "outbound": 1,
+        "system": 0,
+        "last_at": "2026-01-03T10:00:00Z",
     }
 
 

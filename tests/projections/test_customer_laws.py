@@ -23,7 +23,7 @@ PROJECTIONS = [CustomerProjection(BusinessCalendar(zone)) for zone in ("UTC", "A
 
 # Few of each, so that events meet: on one instant, one day, one channel, one trait, one currency.
 INSTANTS = st.one_of(
-    st.sampled_from(range(0, 5 * 86_400_000_000, 21_600_000_000)),
+    st.sampled_from([0, 21_600_000_000, 86_400_000_000, 90_000_000_000]),
     st.integers(0, 60 * 86_400_000_000),
     st.integers(0, 2_000_000_000_000_000),
 ).map(lambda us: EPOCH + timedelta(microseconds=us))
