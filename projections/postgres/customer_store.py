@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
-from customer_timeline.projections.postgres.identity_store import CustomerPlan, Settlement
+from customer_timeline.projections.postgres.identity_decision import CustomerPlan, Settlement
 from customer_timeline.projections.postgres.timeline_store import TimelineStore
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 

@@ -8,15 +8,14 @@ again with what was learnt. Only then are links, sightings and customers written
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from customer_timeline.projections.evidence import Evidence
-from customer_timeline.projections.identity import NEVER, Pair, customer_id_of, glues, limit_of
+from customer_timeline.projections.identity import Pair, glues
 from customer_timeline.projections.postgres.copy_text import uuid_array
-from customer_timeline.projections.postgres.identity_graph import Graph, GraphReader, decide, members_of
+from customer_timeline.projections.postgres.identity_decision import Decider, Groups, Locked, Retry, Settlement
+from customer_timeline.projections.postgres.identity_graph import GraphReader, members_of
 from customer_timeline.projections.postgres.identity_links import LinkChange, LinkStore
 from customer_timeline.projections.postgres.identity_work import (
     IdentityMemory,
@@ -32,50 +31,6 @@ from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
-
-
-class Locked(NamedTuple):
-    """A customer row under this transaction's lock."""
-
-    customer_id: str
-    gen: int
-    contested: bool
-    facts: str
-
-
-class CustomerPlan(NamedTuple):
-    """What becomes of one customer: `combine` these rows' facts and add the batch, or fold `refold` members again."""
-
-    customer_id: str
-    gen: int
-    contested: bool
-    combine: tuple[Locked, ...]
-    refold: tuple[str, ...] | None
-
-
-class IdentityChange(NamedTuple):
-    """An announcement: the customer that now is what `former` were."""
-
-    customer_id: str
-    former: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Settlement:
-    """The outcome for one batch. `home`: to whose customer each holder's events go."""
-
-    plans: dict[str, CustomerPlan] = field(default_factory=dict)
-    deleted: set[str] = field(default_factory=set)
-    home: dict[str, str] = field(default_factory=dict)
-    changes: list[IdentityChange] = field(default_factory=list)
-
-
-class _Retry(Exception):  # noqa: N818 - control flow inside this module
-    """The locked rows are not all that is concerned; `customers` must be locked too."""
-
-    def __init__(self, customers: Iterable[str], stale: Iterable[str] = ()) -> None:
-        self.customers = set(customers)
-        self.stale = set(stale)
 
 
 class IdentityStore:
@@ -107,10 +62,10 @@ class IdentityStore:
         also: set[str] = set()
         while True:
             self._cursor.execute("SAVEPOINT identity")
-            attempt = _Attempt(self, work, claimed)
+            attempt = Attempt(self, work, claimed)
             try:
                 settlement = attempt.run(also)
-            except _Retry as retry:
+            except Retry as retry:
                 self._cursor.execute("ROLLBACK TO SAVEPOINT identity")
                 also |= retry.customers
                 self._memory.forget(retry.stale)
@@ -155,8 +110,8 @@ class IdentityStore:
         return self._read_identifiers(customer_ids, "members")
 
 
-class _Attempt:
-    """One try at locking what a batch concerns. Raises `_Retry` where more must be locked."""
+class Attempt:
+    """One try at locking what a batch concerns. Raises `Retry` where more must be locked."""
 
     def __init__(self, store: IdentityStore, work: IdentityWork, claimed: Mapping[str, Known]) -> None:
         self.cursor = store._cursor
@@ -217,7 +172,7 @@ class _Attempt:
         fresh = self.read(stale)
         needed = {known.customer_id for known in (*current.values(), *fresh.values())}
         if stale or needed - self.rows.keys():
-            raise _Retry(needed, stale)
+            raise Retry(needed, stale)
         self.known = {**remembered, **current}
 
     def _gen_of(self, known: Known) -> int | None:
@@ -244,7 +199,7 @@ class _Attempt:
             i for i, known in held.items() if known[2:] != memory.identifiers[i][2:]
         ]  # first sighting or sharing changed under us
         if moved:
-            raise _Retry({held[i].customer_id for i in moved if not held[i].shared}, moved)
+            raise Retry({held[i].customer_id for i in moved if not held[i].shared}, moved)
 
     # -- write --------------------------------------------------------------------------------------------------------
 
@@ -354,199 +309,33 @@ class _Attempt:
     # -- decide -------------------------------------------------------------------------------------------------------
 
     def _decide(self, changes: Iterable[LinkChange]) -> Settlement:
-        groups = _Groups()
+        groups = Groups()
         for identifier_id in self.claimed:
             groups.add(identifier_id)
         for customer_id in self.rows:
             groups.add(customer_id)
-        slow: set[str] = {self._node(i) for i in self.work.must_decide if self._is_held(i)}
+        slow: set[str] = {self.node_of(i) for i in self.work.must_decide if self._is_held(i)}
         for change in changes:
-            nodes = [self._node(end) for end in change.pair if self._is_held(end)]
+            nodes = [self.node_of(end) for end in change.pair if self._is_held(end)]
             if len(nodes) < 2 or not change.after or self._glue_refusal(change.pair):
                 continue
             if any(node in self.rows and self.rows[node].contested for node in nodes):
                 slow.update(nodes)
             if not change.before:
                 groups.join(*nodes)
-        return _Decider(self, groups, slow).run()
+        return Decider(self, groups, slow).run()
 
     def _is_held(self, identifier_id: str) -> bool:
         return identifier_id in self.claimed or identifier_id in self.known
 
-    def _node(self, identifier_id: str) -> str:
+    def node_of(self, identifier_id: str) -> str:
         """A claimed identifier stands for itself; any other for its customer."""
         return identifier_id if identifier_id in self.claimed else self.known[identifier_id].customer_id
 
 
-class _Decider:
-    """From groups of customers and claimed identifiers to plans."""
-
-    def __init__(self, attempt: _Attempt, groups: _Groups, slow: set[str]) -> None:
-        self._a = attempt
-        self._groups = groups
-        self._slow = slow
-        self._settlement = Settlement()
-        self._repoint: dict[str, str] = {}
-
-    def run(self) -> Settlement:
-        """Plans for every locked customer and claimed identifier; identifiers are repointed."""
-        a = self._a
-        renamed = {a._node(i) for i in a.renamed}
-        changing = [g for g in self._groups.all() if len(g) > 1 or g[0] in a.claimed or g[0] in renamed]
-        old = {node for group in changing for node in group if node in a.rows}
-        members = a.read_members(old) if old else {}
-        by_customer: dict[str, list[str]] = {}
-        for identifier_id, known in members.items():
-            if identifier_id not in a.claimed:
-                by_customer.setdefault(known.customer_id, []).append(identifier_id)
-        unions: list[tuple[list[str], dict[str, Known]]] = []
-        for group in changing:
-            inside = {i: members[i] for node in group for i in by_customer.get(node, ())}
-            inside.update({node: a.claimed[node] for node in group if node in a.claimed})
-            if len(group) > 1 and (self._contested(group) or self._over_limit(inside)):
-                self._slow.update(group)
-            unions.append((group, inside))
-        slow_nodes = self._resettle() if self._slow else set()
-        for group, inside in unions:
-            if not slow_nodes.intersection(group):
-                self._union(group, inside)
-        for customer_id, row in a.rows.items():
-            if customer_id not in slow_nodes and customer_id not in self._settlement.deleted:
-                self._settlement.plans.setdefault(
-                    customer_id, CustomerPlan(customer_id, row.gen, row.contested, (row,), None)
-                )
-        self._write_identifiers()
-        return self._settlement
-
-    def _contested(self, group: Iterable[str]) -> bool:
-        return any(node in self._a.rows and self._a.rows[node].contested for node in group)
-
-    def _over_limit(self, inside: Mapping[str, Known]) -> bool:
-        counts: dict[str, int] = {}
-        for known in inside.values():
-            limit = limit_of(known.kind, self._a.policy)
-            if limit is not None:
-                counts[known.kind] = counts.get(known.kind, 0) + 1
-                if counts[known.kind] > limit:
-                    return True
-        return False
-
-    def _union(self, group: Iterable[str], inside: Mapping[str, Known]) -> None:
-        """Combine rows into the customer named by the member seen first."""
-        a = self._a
-        rows = tuple(a.rows[node] for node in group if node in a.rows)
-        customer_id = customer_id_of(members_of(inside).values())
-        kept = next((row for row in rows if row.customer_id == customer_id), None)
-        plan = CustomerPlan(customer_id, kept.gen if kept else _new_gen(), any(r.contested for r in rows), rows, None)
-        self._place(plan, inside, {row.customer_id for row in rows})
-
-    def _resettle(self) -> set[str]:
-        """Decide whole raw components again. Returns the nodes that they took in."""
-        a = self._a
-        seeds = {node for node in self._slow if node in a.claimed}
-        seeds |= a.read_members(node for node in self._slow if node in a.rows).keys()
-        overrides = {**a.claimed, **{i: known for i, known in a.known.items() if i in a.renamed or known.shared}}
-        graph = self._read_graph(seeds, overrides)
-        missing = {graph.known[i].customer_id for i in graph.inside if i not in a.claimed} - a.rows.keys()
-        if missing:
-            raise _Retry(missing)
-        resolution = decide(graph, a.links, a.policy)
-        old = graph.customers() & a.rows.keys()
-        tainted = a.work.must_refold
-        whole: dict[str, set[str]] = {}
-        for identifier_id in graph.inside - a.claimed.keys():
-            whole.setdefault(graph.known[identifier_id].customer_id, set()).add(identifier_id)
-        for customer_id, members in resolution.customers.items():
-            inside = {i: graph.known[i] for i in members if i in graph.inside}
-            if not inside:
-                continue
-            contested = not resolution.contested.isdisjoint(members)
-            before = {graph.known[i].customer_id for i in members if i not in a.claimed}
-            grown = all(whole[one] <= inside.keys() for one in before) and tainted.isdisjoint(inside)
-            self._plan_decided(customer_id, inside, before, grown, contested)
-        return old | (graph.inside & a.claimed.keys())
-
-    def _read_graph(self, seeds: set[str], overrides: Mapping[str, Known]) -> Graph:
-        graph = self._a.graphs.read(seeds, self._a.claimed)
-        for identifier_id, known in overrides.items():
-            if identifier_id in graph.known:
-                graph.known[identifier_id] = known
-        return graph
-
-    def _plan_decided(
-        self, customer_id: str, inside: Mapping[str, Known], before: set[str], grown: bool, contested: bool
-    ) -> None:
-        rows = tuple(self._a.rows[one] for one in sorted(before))
-        kept = next((row for row in rows if row.customer_id == customer_id), None) if grown else None
-        gen = kept.gen if kept else _new_gen()
-        refold = None if grown else tuple(sorted(inside))
-        self._place(CustomerPlan(customer_id, gen, contested, rows if grown else (), refold), inside, before)
-
-    def _place(self, plan: CustomerPlan, inside: Mapping[str, Known], before: set[str]) -> None:
-        settlement = self._settlement
-        settlement.plans[plan.customer_id] = plan
-        settlement.deleted |= before
-        if before and before != {plan.customer_id}:
-            settlement.changes.append(IdentityChange(plan.customer_id, tuple(sorted(before - {plan.customer_id}))))
-        for identifier_id, known in inside.items():
-            if known.customer_id != plan.customer_id:
-                self._repoint[identifier_id] = plan.customer_id
-            self._a.known[identifier_id] = known._replace(customer_id=plan.customer_id)
-
-    def _write_identifiers(self) -> None:
-        a, settlement = self._a, self._settlement
-        settlement.deleted -= settlement.plans.keys()
-        if self._repoint:
-            a.cursor.execute(
-                a.sql["repoint"],
-                {"identifier_id": uuid_array(self._repoint), "customer_id": uuid_array(self._repoint.values())},
-            )
-        settlement.home = {i: a.known[i].customer_id for i in a.work.holders}
-        memory = a.memory
-        memory.identifiers.update(a.known)
-        for plan in settlement.plans.values():
-            memory.gens[plan.customer_id] = plan.gen
-        for pair, evidence in a.work.evidence.items():
-            anchor = a.known.get(pair[0])
-            if anchor is not None:
-                memory.remember_bound(pair, memory.gens[anchor.customer_id], min(evidence))
-
-
-class _Groups:
-    """Union-find over customers and claimed identifiers."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def add(self, node: str) -> None:
-        self._parent.setdefault(node, node)
-
-    def join(self, left: str, right: str) -> None:
-        a, b = self._root(left), self._root(right)
-        if a != b:
-            self._parent[b] = a
-
-    def all(self) -> list[list[str]]:
-        groups: dict[str, list[str]] = {}
-        for node in self._parent:
-            groups.setdefault(self._root(node), []).append(node)
-        return list(groups.values())
-
-    def _root(self, node: str) -> str:
-        parent = self._parent
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-
-def _new_gen() -> int:
-    return random.getrandbits(62)
-
-
 def _guessed_customers(unknown: Iterable[str], work: IdentityWork) -> dict[str, str]:
     """Where new identifiers will most likely belong: with the new ones they came with. Put right under the locks."""
-    groups = _Groups()
+    groups = Groups()
     unknown = list(unknown)
     for identifier_id in unknown:
         groups.add(identifier_id)
@@ -559,6 +348,3 @@ def _guessed_customers(unknown: Iterable[str], work: IdentityWork) -> dict[str, 
         least = min(group, key=lambda i: (first_sighting(work, i)[0], i))
         guess.update(dict.fromkeys(group, least))
     return guess
-
-
-__all__ = ["NEVER", "CustomerPlan", "IdentityChange", "IdentityStore", "Locked", "Settlement"]

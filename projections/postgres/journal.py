@@ -31,7 +31,8 @@ from customer_timeline.projections.journal import (
 )
 from customer_timeline.projections.postgres.customer_store import CustomerStore
 from customer_timeline.projections.postgres.errors import translated, translating
-from customer_timeline.projections.postgres.identity_store import IdentityChange, IdentityStore, Settlement
+from customer_timeline.projections.postgres.identity_decision import IdentityChange, Settlement
+from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
