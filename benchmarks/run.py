@@ -121,7 +121,7 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
     if "api" in options.parts:
         result["api"] = _api(options, bench, shape)
     if "growth" in options.parts:
-        sizes = (1_000, 100_000, 1_000_000) if options.full else (1_000, min(options.customers, 100_000))
+        sizes = (1_000, 100_000, 1_000_000) if options.full else sorted({1_000, min(options.customers, 100_000)})
         lengths = (10, 1_000, 100_000) if options.full else (10, 1_000)
         result["by_customers"] = by_customers(bench, sizes, options.events // 2, options.repetitions, say)
         result["by_history"] = by_history(bench, lengths, options.events // 20, options.repetitions, say)

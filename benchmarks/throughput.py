@@ -204,7 +204,11 @@ def compare(bench: Bench, shape: Shape, keys: Sequence[str], repetitions: int, s
             if contender.keeps_customers and not limited:
                 digests[contender.key] = states_digest(url)
             measured.append(result)
-            say(f"{shape.scenario}, run {repetition + 1}: {contender.key} {result.events_per_s:,.0f} events/s")
+            rate, cpu, database_cpu = result.events_per_s, result.cpu_s_per_million, result.postgres_cpu_s_per_million
+            say(
+                f"{shape.scenario}, run {repetition + 1}: {contender.key} {rate:,.0f} events/s, "
+                f"{cpu:.0f} CPU s per million and {database_cpu:.0f} of Postgres"
+            )
     if len(set(digests.values())) > 1:
         raise DisagreementError(f"The contenders folded different states: {digests}")
     bench.delete_topic(topic)
