@@ -1,7 +1,7 @@
-"""What one record costs the codec: `python -m benchmarks.decode` prints microseconds an event, best of many short runs.
+"""What one record costs the codec: `python -m benchmarks.decode` prints microseconds an event, best of short runs.
 
-Short runs, because on a shared machine the best of them is the one that nobody interrupted. Warm: every identifier is in
-the codec's caches, as in steady state. Cold: every event names a new email address and a new phone number.
+Short runs, because on a shared machine the best of them is the one that nobody interrupted. Warm: every identifier is
+in the caches of the codec, as in steady state. Cold: every event names a new email address and a new phone number.
 """
 
 from __future__ import annotations

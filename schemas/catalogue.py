@@ -31,7 +31,8 @@ def _classes(root: type[TouchpointData]) -> Iterator[type[TouchpointData]]:
             yield child
 
 
-def _discover() -> dict[str, type[TouchpointData]]:
+def discover_types() -> dict[str, type[TouchpointData]]:
+    """The classes in `schemas/touchpoints/` by their type. Raises AmbiguousType where two declare the same."""
     for module in pkgutil.iter_modules(touchpoints.__path__):
         importlib.import_module(f"{touchpoints.__name__}.{module.name}")
     found: dict[str, type[TouchpointData]] = {}
@@ -41,5 +42,5 @@ def _discover() -> dict[str, type[TouchpointData]]:
     return dict(sorted(found.items()))
 
 
-CATALOGUE: Mapping[str, type[TouchpointData]] = MappingProxyType(_discover())
+CATALOGUE: Mapping[str, type[TouchpointData]] = MappingProxyType(discover_types())
 """Full type (`purchase.completed.v1`) to the model of its `data`; sorted by type."""

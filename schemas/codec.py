@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import orjson
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.decoded import DecodedEvent, Identifier, QualityNote, Thing, to_micros
@@ -31,10 +31,10 @@ from customer_timeline.schemas.envelope import (
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 from customer_timeline.schemas.identifiers import IdentifierSpace
 from customer_timeline.schemas.identity_policy import IdentityPolicy
+from customer_timeline.schemas.record_times import occurred_at, recorded_at
 from customer_timeline.schemas.rejection import from_validation, showable_type, unknown_type
 from customer_timeline.schemas.touchpoint import CHANNELS, IdentityDecision, TouchpointData
 from customer_timeline.schemas.upcasters import UPCASTERS, Upcasters
-from customer_timeline.schemas.values import Instant
 
 DEFAULT_MAX_FUTURE: Final = timedelta(minutes=5)
 
@@ -43,7 +43,6 @@ _SAID: Final = {
     "not_normalisable": "no valid value of its kind",
     "unknown_kind": "a kind that the settings do not know",
 }
-_INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 
 class _TypeFacts(NamedTuple):
@@ -89,8 +88,11 @@ class Codec:
         self._facts = {data: _facts(data) for data in catalogue.values()}
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Event[Any]]:
-        return event_adapter() if self._catalogue is CATALOGUE else build_adapter(self._catalogue.values())
+    def _validate(self) -> Callable[[bytes], Event[Any]]:
+        adapter = event_adapter() if self._catalogue is CATALOGUE else build_adapter(self._catalogue.values())
+        # The validator itself: the adapter's method first checks options that are never given here.
+        validate: Callable[[bytes], Event[Any]] = adapter.validator.validate_json
+        return validate
 
     def decode(self, value: bytes | None, *, appended_at: datetime, recorded_header: str | None = None) -> DecodedEvent:
         """The event in `value`, a record that the log took in at `appended_at` (aware).
@@ -101,29 +103,29 @@ class Codec:
         data: TouchpointData = event.data
         facts = self._facts[type(data)]
         named = self._name(event, facts)
-        occurred_us = to_micros(event.time)
-        recorded_at = self._recorded_at(event, appended_at, recorded_header)
-        self._check_time(event.type, occurred_us, recorded_at)
+        recorded = recorded_at(event, appended_at, recorded_header)
+        occurred = occurred_at(event, recorded, self.max_future)
+        # By position: names would cost every event another half microsecond.
         return DecodedEvent(
-            event_id=event_id(event.source, event.id),
-            type=event.type,
-            source=event.source,
-            id=event.id,
-            occurred_at=event.time.astimezone(UTC),
-            occurred_us=occurred_us,
-            recorded_at=recorded_at,
-            revision=event.revision,
-            actor=data.acting(),
-            sign_of_life=data.is_sign_of_life(),
-            channel=getattr(data, "channel", None),
-            identifiers=named.identifiers,
-            things=named.things,
-            continues_thing=facts.continues_thing,
-            listed=facts.listed,
-            data_quality=named.notes,
-            data=data,
-            value=value or b"",
-            decides=named.decides,
+            event_id(event.source, event.id),
+            event.type,
+            event.source,
+            event.id,
+            occurred,
+            to_micros(occurred),
+            recorded,
+            event.revision,
+            data.acting(),
+            data.is_sign_of_life(),
+            getattr(data, "channel", None),
+            named.identifiers,
+            named.things,
+            facts.continues_thing,
+            facts.listed,
+            named.notes,
+            data,
+            value or b"",
+            named.decides,
         )
 
     def parse(self, value: bytes) -> Event[Any]:
@@ -175,7 +177,7 @@ class Codec:
         if len(value) > MAX_EVENT_BYTES:
             raise InvalidEvent(RejectionReason.TOO_LARGE, f"expected at most {MAX_EVENT_BYTES} bytes")
         try:
-            event = self._adapter.validate_json(value)
+            event = self._validate(value)
         except ValidationError as exc:
             event = self._read_otherwise(value, exc)
         else:
@@ -236,11 +238,11 @@ class Codec:
         if not facts.concerns_customer:
             return _Named((), (), (), None)
         identifiers, notes = self.space.usable(data.identifiers)
-        things = tuple(
-            self.space.thing(kind, named)
-            for field, kind in facts.thing_fields
-            if (named := getattr(data, field)) is not None
-        )
+        things: tuple[Thing, ...] = ()
+        for field, kind in facts.thing_fields:
+            named = getattr(data, field)
+            if named is not None:
+                things += (self.space.thing(kind, named),)
         if not identifiers and not things:
             detail = "expected an identifier that can be used, or a thing such as order_id" + _why(notes)
             raise InvalidEvent(RejectionReason.NO_USABLE_IDENTIFIER, detail, type=event.type, field="data.identifiers")
@@ -260,40 +262,6 @@ class Codec:
             detail = "expected another identifier than a: both are the same once normalised"
             raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=data.type_name, field="data.b")
         return pair[0], pair[1]
-
-    # Times
-
-    def _recorded_at(self, event: Event[Any], appended_at: datetime, header: str | None) -> datetime:
-        """When the log first took the event in: the header, else the attribute, else when this record was appended."""
-        recorded = event.recordedtime
-        if header is not None:
-            try:
-                recorded = _INSTANT.validate_json(json.dumps(header))
-            except ValidationError as exc:
-                detail = "expected the header recordedtime to be an instant such as 2026-01-31T09:30:00Z"
-                raise InvalidEvent(
-                    RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="recordedtime"
-                ) from exc
-        if recorded is None:
-            return appended_at
-        if recorded > appended_at:
-            detail = "expected an instant that is not after the record was appended to this log"
-            raise InvalidEvent(RejectionReason.RECORDED_AHEAD, detail, type=event.type, field="recordedtime")
-        if to_micros(recorded) < 0:
-            detail = "expected an instant from 1970 on"
-            raise InvalidEvent(RejectionReason.BEFORE_1970, detail, type=event.type, field="recordedtime")
-        return recorded.astimezone(UTC)
-
-    def _check_time(self, type_name: str, occurred_us: int, recorded_at: datetime) -> None:
-        if occurred_us < 0:
-            detail = "expected an instant from 1970 on"
-            raise InvalidEvent(RejectionReason.BEFORE_1970, detail, type=type_name, field="time")
-        if occurred_us > to_micros(recorded_at + self.max_future):
-            seconds = self.max_future // timedelta(seconds=1)
-            detail = (
-                f"expected an instant at most {seconds} s after the log recorded the event; check the source's clock"
-            )
-            raise InvalidEvent(RejectionReason.FUTURE, detail, type=type_name, field="time")
 
 
 def _facts(data: type[TouchpointData]) -> _TypeFacts:

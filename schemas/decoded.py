@@ -18,12 +18,12 @@ Direction = Literal["inbound", "outbound", "system"]
 _DIRECTIONS: dict[Actor, Direction] = {"customer": "inbound", "company": "outbound", "system": "system"}
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_micros(instant: datetime) -> int:
     """Microseconds since 1970-01-01T00:00Z; exact, no float on the way. `instant` must be aware."""
-    return (instant - EPOCH) // _MICROSECOND
+    since = instant - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:

@@ -112,12 +112,10 @@ def make_event(
 
 
 def build_adapter(types: Iterable[type[TouchpointData]]) -> TypeAdapter[Event[Any]]:
-    """Validator of any of `types`, told apart by `type`."""
-    models = tuple(event_model(data) for data in types)
-    if len(models) == 1:
-        return TypeAdapter(models[0])
-    union: Any = models[0]
-    for model in models[1:]:
+    """Validator of any of `types` (two or more), told apart by `type`."""
+    first, *others = (event_model(data) for data in types)
+    union: Any = first
+    for model in others:
         union |= model
     return TypeAdapter(Annotated[union, Discriminator("type")])
 

@@ -44,7 +44,7 @@ def normalise_email(raw: str) -> str | None:
     another mailbox in every network.
     """
     address = raw.strip()
-    # The validator refuses reserved domains with no way to allow them; under `.example` its rules of syntax still apply.
+    # The validator refuses reserved domains and cannot be told to allow them; under `.example` its rules still apply.
     reserved = address.rpartition(".")[2].lower() in SPECIAL_USE_DOMAIN_NAMES
     suffix = ".example" if reserved else ""
     try:
