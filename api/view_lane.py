@@ -41,6 +41,7 @@ class ViewLane:
             await self._app(scope, receive, send)
 
     async def _answered(self, scope: Scope, send: Send) -> bool:
+        scope["route_template"] = ROUTE
         try:
             identifier_id = identifier_id_of(scope["path"][len(PREFIX) :], self._identifiers)
             record = await self._reader.customer(identifier_id)
@@ -49,7 +50,6 @@ class ViewLane:
         if record is None:
             return False
         answer = customer_answer(record, self._projection)
-        scope["route_template"] = ROUTE
         etag = f'"{answer.version}"'
         known = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
         headers = [(b"etag", etag.encode()), _CACHE_HEADER]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -14,6 +13,7 @@ from customer_timeline.api.config import Lag, LagUnknownError, PartitionLag
 from customer_timeline.runtime.clock import Clock
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.runtime.wiring import connect
+from customer_timeline.schemas.decoded import from_micros
 
 _TIMEOUT_S = 3.0
 _FETCH_BYTES = 4096
@@ -36,10 +36,12 @@ class LagProbe:
                 return self._measure()
             except KafkaError as exc:
                 self._close()
-                raise LagUnknownError("The log does not answer.") from exc
+                raise LagUnknownError(
+                    f"The log does not answer: check Kafka at {self._settings.kafka_bootstrap}."
+                ) from exc
             except psycopg2.Error as exc:
                 self._close()
-                raise LagUnknownError("Postgres does not say how far it is.") from exc
+                raise LagUnknownError("Postgres does not say how far the views are: see /readyz, postgres.") from exc
 
     def close(self) -> None:
         """Give the connections back."""
@@ -56,8 +58,11 @@ class LagProbe:
             applied = dict(cursor.fetchall())
         if self._consumer is None:
             self._consumer = _consumer(self._settings.kafka_bootstrap)
-        partitions = [TopicPartition(topic, part) for part in sorted(self._consumer.partitions_for_topic(topic) or ())]
-        ends = self._consumer.end_offsets(partitions) if partitions else {}
+        found = self._consumer.partitions_for_topic(topic)
+        if not found:
+            raise LagUnknownError(f"There is no topic {topic}: a worker creates it when it starts.")
+        partitions = [TopicPartition(topic, part) for part in sorted(found)]
+        ends = self._consumer.end_offsets(partitions)
         behind = {
             partition: (applied.get(partition.partition, 0), ends[partition] - applied.get(partition.partition, 0))
             for partition in partitions
@@ -76,7 +81,8 @@ class LagProbe:
             self._consumer.seek(partition, start)
             records = self._consumer.poll(timeout_ms=int(_TIMEOUT_S * 1000), max_records=1)
             for found in records.get(partition, [])[:1]:
-                waited[partition] = max(0.0, _seconds_between(found.timestamp, self._clock.now()))
+                appended_at = from_micros(found.timestamp * 1000)
+                waited[partition] = max(0.0, (self._clock.now() - appended_at).total_seconds())
         return waited
 
     def _close(self) -> None:
@@ -101,7 +107,3 @@ def _consumer(bootstrap: str) -> Any:
         bootstrap_timeout_ms=timeout_ms,
         request_timeout_ms=timeout_ms,
     )
-
-
-def _seconds_between(appended_ms: int, now: datetime) -> float:
-    return now.timestamp() - appended_ms / 1000

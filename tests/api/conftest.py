@@ -1,18 +1,15 @@
-"""The API over views in memory: most of what it promises needs no server."""
+"""Clients that are closed after the test."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from view_rows import CODEC, PROJECTION, MemoryReader, Views
+from api_client import MakeClient, make_client
+from view_rows import Views
 
-from customer_timeline.api.app import create_app
-from customer_timeline.api.config import ApiConfig
 from customer_timeline.projections.reading import TimelineReader
-
-BASE_URL = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
@@ -20,23 +17,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def config(**changes: object) -> ApiConfig:
-    """The configuration of the tests."""
-    return ApiConfig(identifiers=CODEC.space, projection=PROJECTION, **changes)  # type: ignore[arg-type]
-
-
-Client = Callable[..., httpx.AsyncClient]
-
-
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    """Makes a client of an app over the given views (or reader)."""
+async def client() -> AsyncIterator[MakeClient]:
+    """Makes clients: `client(views, local_only=False)`."""
     made: list[httpx.AsyncClient] = []
 
     def make(views: Views | TimelineReader | None = None, **changes: object) -> httpx.AsyncClient:
-        reader = MemoryReader(views or Views()) if isinstance(views, Views | None) else views
-        transport = httpx.ASGITransport(create_app(reader, config(**changes)))
-        made.append(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
+        made.append(make_client(views, **changes))
         return made[-1]
 
     yield make

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from api_client import MakeClient
 from view_rows import Views, event, identifier_id, viewed
 
 from customer_timeline.api import examples
@@ -53,7 +54,7 @@ def views() -> Views:
     return views
 
 
-async def test_the_view_holds_all_that_is_known_of_a_customer(client, views: Views) -> None:
+async def test_the_view_holds_all_that_is_known_of_a_customer(client: MakeClient, views: Views) -> None:
     view = (await client(views).get("/v1/customers/email:ann@example.com")).json()
     profile_event = next(landed.event.event_id for landed in views.events if landed.event.id == "e5")
     phone_id, ann_id = identifier_id(*PHONE), identifier_id(*ANN)
@@ -129,7 +130,7 @@ async def test_the_view_holds_all_that_is_known_of_a_customer(client, views: Vie
         identifier_id(*PHONE).upper(),
     ],
 )
-async def test_any_reference_in_any_spelling_leads_to_the_same_view(client, views: Views, ref: str) -> None:
+async def test_any_reference_in_any_spelling_leads_to_the_same_view(client: MakeClient, views: Views, ref: str) -> None:
     api = client(views)
     expected = await api.get(f"/v1/customers/{identifier_id(*PHONE)}")
     found = await api.get(f"/v1/customers/{ref}")
@@ -138,7 +139,7 @@ async def test_any_reference_in_any_spelling_leads_to_the_same_view(client, view
 
 
 @pytest.mark.parametrize("value", ["a/b", "a/timeline/b", "%41 50%", "x:y:z", "日本", "a?b#c"])
-async def test_a_value_may_hold_what_a_url_must_quote(client, value: str) -> None:
+async def test_a_value_may_hold_what_a_url_must_quote(client: MakeClient, value: str) -> None:
     views = Views()
     customer_id = views.customer([viewed(1, "2026-03-01T00:00:00Z", ("crm_id", value))])
     found = await client(views).get(f"/v1/customers/crm_id:{quote(value, safe='')}")
@@ -147,7 +148,7 @@ async def test_a_value_may_hold_what_a_url_must_quote(client, value: str) -> Non
     assert len(timeline.json()["items"]) == 1
 
 
-async def test_a_customer_that_only_a_decision_names_has_an_empty_view(client) -> None:
+async def test_a_customer_that_only_a_decision_names_has_an_empty_view(client: MakeClient) -> None:
     views = Views()
     views.customer([], also=[ANN])
     views.facts.clear()
@@ -156,7 +157,9 @@ async def test_a_customer_that_only_a_decision_names_has_an_empty_view(client) -
     CustomerView.model_validate(view)
 
 
-async def test_the_etag_is_the_version_and_answers_304_until_the_content_changes(client, views: Views) -> None:
+async def test_the_etag_is_the_version_and_answers_304_until_the_content_changes(
+    client: MakeClient, views: Views
+) -> None:
     url = "/v1/customers/email:ann@example.com"
     api = client(views)
     first = await api.get(url)
@@ -174,7 +177,7 @@ async def test_the_etag_is_the_version_and_answers_304_until_the_content_changes
     assert changed.headers["etag"] != etag
 
 
-async def test_answers_have_the_shapes_that_the_document_promises(client, views: Views) -> None:
+async def test_answers_have_the_shapes_that_the_document_promises(client: MakeClient, views: Views) -> None:
     api = client(views)
     CustomerView.model_validate_json((await api.get("/v1/customers/email:ann@example.com")).content)
     page = await api.get("/v1/customers/email:ann@example.com/timeline?limit=2")

@@ -6,6 +6,7 @@ import base64
 
 import httpx
 import pytest
+from api_client import MakeClient
 from view_rows import Views, event, viewed
 
 from customer_timeline.api.parameters import DEFAULT_LIMIT, MAX_LIMIT
@@ -29,7 +30,7 @@ def ids(response: httpx.Response) -> list[str]:
     return [item["id"] for item in response.json()["items"]]
 
 
-async def test_an_item_is_the_whole_event_and_what_the_log_knows_about_it(client, views: Views) -> None:
+async def test_an_item_is_the_whole_event_and_what_the_log_knows_about_it(client: MakeClient, views: Views) -> None:
     item = (await client(views).get(URL, params={"limit": 1})).json()["items"][0]
     landed = next(landed for landed in views.events if landed.event.id == "e10")
     assert item == {
@@ -46,7 +47,7 @@ async def test_an_item_is_the_whole_event_and_what_the_log_knows_about_it(client
     }
 
 
-async def test_cursors_lead_through_the_whole_timeline_newest_first(client, views: Views) -> None:
+async def test_cursors_lead_through_the_whole_timeline_newest_first(client: MakeClient, views: Views) -> None:
     api, found, cursor = client(views), [], None
     while True:
         page = await api.get(URL, params={"limit": 4, **({"cursor": cursor} if cursor else {})})
@@ -57,7 +58,7 @@ async def test_cursors_lead_through_the_whole_timeline_newest_first(client, view
     assert found == [["e10", "e9", "e8", "e7"], ["e6", "e5", "e4", "e3"], ["e2", "e1"]]
 
 
-async def test_a_cursor_stays_good_when_customers_merge(client, views: Views) -> None:
+async def test_a_cursor_stays_good_when_customers_merge(client: MakeClient, views: Views) -> None:
     bob = views.customer([viewed(n, f"2026-02-0{n - 20}T00:00:00Z", BOB) for n in (21, 22)])
     ann = next(customer for customer in views.members if customer != bob)
     api = client(views)
@@ -82,11 +83,13 @@ async def test_a_cursor_stays_good_when_customers_merge(client, views: Views) ->
         ({"channel": "pigeon"}, []),
     ],
 )
-async def test_filters_cut_the_timeline(client, views: Views, params: dict[str, str], expected: list[str]) -> None:
+async def test_filters_cut_the_timeline(
+    client: MakeClient, views: Views, params: dict[str, str], expected: list[str]
+) -> None:
     assert ids(await client(views).get(URL, params=params)) == expected
 
 
-async def test_a_page_has_fifty_events_unless_told_and_never_more_than_two_hundred(client) -> None:
+async def test_a_page_has_fifty_events_unless_told_and_never_more_than_two_hundred(client: MakeClient) -> None:
     assert (DEFAULT_LIMIT, MAX_LIMIT) == (50, 200)
     views = Views()
     views.customer([viewed(n, f"2026-03-01T00:{n // 60:02}:{n % 60:02}Z", ANN) for n in range(201)])
@@ -123,7 +126,7 @@ async def test_a_page_has_fifty_events_unless_told_and_never_more_than_two_hundr
     ],
 )
 async def test_a_parameter_that_is_not_valid_is_a_problem_that_names_it(
-    client, views: Views, params: dict[str, str], parameter: str
+    client: MakeClient, views: Views, params: dict[str, str], parameter: str
 ) -> None:
     response = await client(views).get(URL, params=params)
     assert response.status_code == 422
@@ -131,7 +134,7 @@ async def test_a_parameter_that_is_not_valid_is_a_problem_that_names_it(
     assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
 
 
-async def test_a_cursor_that_is_not_ours_is_a_problem(client, views: Views) -> None:
+async def test_a_cursor_that_is_not_ours_is_a_problem(client: MakeClient, views: Views) -> None:
     api = client(views)
     cursor = (await api.get(URL, params={"limit": 4})).json()["next_cursor"]
     raw = base64.urlsafe_b64decode(cursor + "=")
@@ -143,7 +146,7 @@ async def test_a_cursor_that_is_not_ours_is_a_problem(client, views: Views) -> N
         assert response.json()["type"] == "urn:customer-timeline:problem:invalid-cursor"
 
 
-async def test_a_cursor_belongs_to_the_filters_that_it_was_made_with(client, views: Views) -> None:
+async def test_a_cursor_belongs_to_the_filters_that_it_was_made_with(client: MakeClient, views: Views) -> None:
     api = client(views)
     cursor = (await api.get(URL, params={"limit": 4, "type": "page.viewed"})).json()["next_cursor"]
     same = await api.get(URL, params={"limit": 2, "type": "page.viewed", "cursor": cursor})
@@ -153,14 +156,14 @@ async def test_a_cursor_belongs_to_the_filters_that_it_was_made_with(client, vie
         assert (response.status_code, response.json()["title"]) == (400, "The cursor cannot be used here")
 
 
-async def test_a_page_that_did_not_change_is_304(client, views: Views) -> None:
+async def test_a_page_that_did_not_change_is_304(client: MakeClient, views: Views) -> None:
     api = client(views)
     first = await api.get(URL)
     same = await api.get(URL, headers={"if-none-match": first.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
 
 
-async def test_an_unknown_customer_has_no_timeline(client, views: Views) -> None:
+async def test_an_unknown_customer_has_no_timeline(client: MakeClient, views: Views) -> None:
     response = await client(views).get("/v1/customers/email:nobody@example.com/timeline")
     assert response.status_code == 404
     assert response.json()["type"] == "urn:customer-timeline:problem:unknown-customer"
