@@ -44,7 +44,7 @@ check: $(READY)  ## lint, format, types, layers, generated files are current
 	@$(BIN)/python -m docs.generate --check
 
 test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
-	@$(BIN)/pytest -m "not verify and not soak" $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
 verify: $(READY)  ## the long proofs: 200 racing runs and more
 	@$(BIN)/pytest -m verify $(ARGS)
