@@ -41,7 +41,6 @@ _VIEW_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": CustomerView,
         "description": "The customer.",
-        "content": {"application/json": {"example": examples.CUSTOMER}},
     },
     304: not_modified(),
     **problem_responses(INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE),
@@ -50,7 +49,6 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": TimelineView,
         "description": "A page.",
-        "content": {"application/json": {"example": examples.TIMELINE}},
     },
     304: not_modified(),
     **problem_responses(

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
+from customer_timeline.api import examples
 from customer_timeline.api.models import Problem
 from customer_timeline.api.problems import MEDIA_TYPE, NO_SUCH_RESOURCE, TYPE_PREFIX, ProblemError, ProblemKind
 
@@ -35,6 +36,7 @@ _START: Final = """SwaggerUIBundle({
 });
 """
 _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
+_EXAMPLES: Final = {"/v1/customers/{ref}": examples.CUSTOMER, "/v1/customers/{ref}/timeline": examples.TIMELINE}
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
     "x-content-type-options": "nosniff",
@@ -87,6 +89,12 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            document["paths"] = dict(
+                sorted(document["paths"].items(), key=lambda found: (found[0][:4] != "/v1/", found))
+            )
+            for path, example in _EXAMPLES.items():
+                # Put in here, because FastAPI drops members that are null.
+                document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["example"] = example
             document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
             for unused in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(unused, None)

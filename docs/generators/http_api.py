@@ -1,0 +1,118 @@
+"""The page of the HTTP API: its OpenAPI document as text, and what such a document has no place for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from customer_timeline.api import problems
+from customer_timeline.api.app import create_app
+from customer_timeline.api.config import ApiConfig
+from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.postgres.reader import PostgresReader
+from customer_timeline.schemas.identifiers import IdentifierSpace
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+from docs.generators.markdown import page as markdown_page
+from docs.generators.markdown import table
+
+INTRODUCTION = """
+`customer-timeline api` serves it; a running one shows the same at `/docs` (nothing is fetched from elsewhere) and as
+`/openapi.json`. It only reads. It knows no keys yet: it listens on loopback only, and refuses any other address
+without `--insecure`. On loopback it answers only requests whose `Host` names this machine, so that no web page can
+read customers through a name that it points here.
+"""
+
+CONVENTIONS = """
+## Conventions
+
+- **References.** `{ref}` is the id of any identifier, as any answer ever gave it out, or `kind:value`. The value is
+  normalised as in events: `email:Ann@Example.com` and `email:ann@example.com` are one, `phone:415-555-0123` takes the
+  configured region. The kind of an account on a platform has two words: `open_id:wechat:oGZUI0`. Quote the value as in
+  any URL (`/` is `%2F`, `+` is `%2B`). Orders and cases are no references.
+- **Ids that last.** `customer_id` is the id of the identifier that was seen first. It changes when an older sighting
+  arrives or customers merge; `former_ids` holds the ids of all other identifiers, and each names the customer for ever.
+- **Amounts** are exact decimals as text. **Instants** are RFC 3339 in UTC, with six decimals where they are not zero.
+- **Snapshots.** Every answer is one statement on one snapshot of the views: it never mixes before and after a merge.
+- **Caching.** Every answer about a customer has an `ETag`; with `If-None-Match` an unchanged one is `304` without a
+  body. The `version` of a customer is the hash of its content: equal versions, equal content.
+- **Pages.** A timeline is newest first by (`time`, `event_id`). `next_cursor` leads to the next page, with the same
+  filters; null on the last. A cursor marks a place in time: it stays good when customers merge or late events arrive.
+- **Filters** read the customer's events newest first until the page is full. A filter that hardly any of 100,000 events
+  passes therefore costs what reading them costs; `from` and `until` do not, they cut first.
+- **Whose events.** Those anchored at one of the customer's identifiers, and those at an order or a case that is theirs,
+  itself or through at most five others (see [identity](../explanation/identity.md)).
+- **Requests** are named by `X-Request-Id`: letters, digits, `.`, `_` and `-`, at most 64. Yours comes back and stands
+  in the log; without one, or with another text, the server makes one.
+- **Logs** hold the method, the route template, the status, the duration and the request id; never a path, a query or
+  another header, for identifiers are personal.
+- **Freshness.** An answer holds what was applied when it was asked. `/readyz` tells how far that is behind the log.
+"""
+
+OPERATIONS = """
+## Operating it
+
+- `/livez` says that the process answers; it asks nobody.
+- `/readyz` says whether to send requests: Postgres answers, its views are of this program's projection version, all
+  migrations are applied, and no partition's oldest unapplied record has waited for more than 60 s. Where Kafka does not
+  answer the lag is `unknown`, which keeps nobody from reading.
+- `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
+  added up over all processes; `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
+- `customer-timeline customer show|timeline REF --json` prints the same bytes without the API.
+"""
+
+
+def _document() -> dict[str, Any]:
+    # Building the app connects to nothing.
+    reader = PostgresReader("postgresql://", "customer_timeline")
+    space = IdentifierSpace(IdentityPolicy(), b"documentation only")
+    return create_app(
+        reader, ApiConfig(identifiers=space, projection=CustomerProjection(BusinessCalendar("UTC")))
+    ).openapi()
+
+
+def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:
+    schema = parameter["schema"]
+    default = schema.get("default")
+    bounds = [
+        f"{word} {schema[key]}" for key, word in (("minimum", "at least"), ("maximum", "at most")) if key in schema
+    ]
+    described = parameter.get("description", "")
+    meaning = described if "at most" in described else "; ".join([described, *bounds])
+    return f"`{parameter['name']}`", "" if default is None else f"`{default}`", meaning
+
+
+def _operation(path: str, operation: dict[str, Any]) -> str:
+    parts = [f"## `GET {path}`", operation["summary"] + "."]
+    if operation.get("parameters"):
+        rows = [_parameter_row(parameter) for parameter in operation["parameters"]]
+        parts.append(table(("parameter", "default", "meaning"), rows))
+    responses = ((f"`{status}`", found["description"]) for status, found in operation["responses"].items())
+    parts.append(table(("status", "meaning"), responses))
+    example = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("example")
+    if example:
+        parts.append(f"```json\n{json.dumps(example, indent=2, ensure_ascii=False)}\n```")
+    return "\n\n".join(part.strip("\n") for part in parts)
+
+
+def _problems() -> str:
+    rows = [(f"`{kind.slug}`", str(kind.status), kind.title) for kind in problems.KINDS]
+    return "\n\n".join(
+        (
+            "## Problems",
+            "Every error is `application/problem+json` (RFC 9457): `type` is the word below after "
+            f"`{problems.TYPE_PREFIX}`, `title` says what kind it is, `detail` what to do about this case, `instance` "
+            "which request it was. `errors` lists the parameters at fault, `checks` what made a server not ready. No "
+            "problem repeats what was sent.",
+            table(("type", "status", "title"), rows).strip("\n"),
+        )
+    )
+
+
+def page() -> str:
+    """docs/reference/api.md."""
+    document = _document()
+    operations = [_operation(path, methods["get"]) for path, methods in document["paths"].items()]
+    return markdown_page(
+        "HTTP API", INTRODUCTION, CONVENTIONS, *operations[:2], _problems(), OPERATIONS, *operations[2:]
+    )
