@@ -216,13 +216,11 @@ class Decider:
             )
         settlement.home = {i: a.known[i].customer_id for i in a.work.holders}
         memory = a.memory
-        memory.identifiers.update(a.known)
-        for plan in settlement.plans.values():
-            memory.gens[plan.customer_id] = plan.gen
+        for identifier_id, known in a.known.items():
+            gen = settlement.plans[known.customer_id].gen
+            memory.identifiers[identifier_id] = known._replace(gen=gen)
         for pair, evidence in a.work.evidence.items():
-            anchor = a.known.get(pair[0])
-            if anchor is not None:
-                memory.remember_bound(pair, memory.gens[anchor.customer_id], min(evidence))
+            memory.remember_bound(pair, memory.identifiers[pair[0]].gen, min(evidence))
 
 
 def new_gen() -> int:

@@ -168,7 +168,7 @@ class Attempt:
             self.rows = {row[0]: Locked(*row) for row in self.cursor.fetchall()}
         # A new statement: what stood when the locks were taken, not when the look-up began.
         current = self.read(unknown)
-        stale = [i for i, known in remembered.items() if self._gen_of(known) != memory.gens.get(known.customer_id, -1)]
+        stale = [i for i, known in remembered.items() if self._gen_of(known) != known.gen]
         fresh = self.read(stale)
         needed = {known.customer_id for known in (*current.values(), *fresh.values())}
         if stale or needed - self.rows.keys():
@@ -189,14 +189,13 @@ class Attempt:
             if identifier_id in self.known or identifier_id in self.claimed:
                 continue
             known = memory.identifiers[identifier_id]
-            row = self.rows.get(known.customer_id)
-            if row is None or row.gen != memory.gens.get(known.customer_id):
+            if self._gen_of(known) != known.gen:
                 loose.append(identifier_id)
         if not loose:
             return
         held = self.read(loose, "share_identifiers")
         moved = [
-            i for i, known in held.items() if known[2:] != memory.identifiers[i][2:]
+            i for i, known in held.items() if known[2:5] != memory.identifiers[i][2:5]
         ]  # first sighting or sharing changed under us
         if moved:
             raise Retry({held[i].customer_id for i in moved if not held[i].shared}, moved)

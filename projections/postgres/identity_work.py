@@ -21,13 +21,16 @@ DECISIONS = {"identity.linked.v1": "linked", "identity.unlinked.v1": "unlinked"}
 
 
 class Known(NamedTuple):
-    """An identifier as last read. `customer_id` is a guess until the customer is locked with the same gen."""
+    """An identifier as last read, and the gen of its customer then. All of it is a guess until the customer is locked and
+    has that gen still. Each identifier keeps its own gen: the customer's may have been learnt again since, for another.
+    """
 
     kind: str
     customer_id: str
     first_us: int | None
     first_event_id: str | None
     shared: bool
+    gen: int = 0  # 0: not read under a customer's lock
 
     def seen_by(self, occurred_us: int, event_id: str) -> bool:
         """True where a sighting at (occurred_us, event_id) adds nothing."""
@@ -46,14 +49,12 @@ class IdentityMemory:
 
     def __init__(self, limit: int = 400_000) -> None:
         self.identifiers: dict[str, Known] = {}
-        self.gens: dict[str, int] = {}
         self.bounds: dict[Pair, _Bound] = {}
         self._limit = limit
 
     def clear(self) -> None:
         """Forget everything; the next batch reads again."""
         self.identifiers.clear()
-        self.gens.clear()
         self.bounds.clear()
 
     def trim(self) -> None:
@@ -72,7 +73,7 @@ class IdentityMemory:
         if bound is None:
             return False
         anchor = self.identifiers.get(pair[0])
-        if anchor is None or self.gens.get(anchor.customer_id) != bound.gen:
+        if anchor is None or anchor.gen != bound.gen:
             return False
         return bound.least[:2] <= evidence[:2] and bound.least.recorded_us <= evidence.recorded_us
 

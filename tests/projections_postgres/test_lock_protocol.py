@@ -167,3 +167,12 @@ def test_a_decision_and_a_touchpoint_about_the_same_customers_take_turns(table: 
     waiting.result()
     assert table.customers() == 1
     table.check()
+
+
+def test_what_is_remembered_of_one_identifier_is_not_made_valid_by_reading_another(table: Table) -> None:
+    """Found by three workers on shuffled logs: the customer's gen was learnt again through its other identifier."""
+    table.right.apply(event("e1", 1, f"member_id:m {PHONE}"), event("e2", 3, f"member_id:m {PHONE}"))
+    table.left.apply(event("e1", 9, kind="event.retracted", revision=1))
+    table.right.apply(event("e3", 4, "member_id:m"))
+    table.right.apply(event("e4", 2, f"{PHONE}"))
+    table.check()
