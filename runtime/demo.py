@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -80,8 +80,13 @@ def _settle(waiting: list[Receipt], last: dict[int, int]) -> None:
     waiting.clear()
 
 
-def wait_projected(settings: Settings, last: Mapping[int, int], *, timeout_s: float = 120.0) -> None:
-    """Return when the views contain every record up to `last`. Raises DemoError where that takes longer."""
+def wait_projected(
+    settings: Settings, last: Mapping[int, int], meanwhile: Callable[[], None], *, timeout_s: float = 120.0
+) -> None:
+    """Return when the views contain every record up to `last`, calling `meanwhile` a few times a second.
+
+    Raises DemoError where that takes longer than `timeout_s`.
+    """
     deadline = time.monotonic() + timeout_s
     with closing(connect(settings)) as connection:
         connection.autocommit = True
@@ -96,6 +101,7 @@ def wait_projected(settings: Settings, last: Mapping[int, int], *, timeout_s: fl
                 return
             if time.monotonic() > deadline:
                 raise DemoError(f"Partitions {sorted(missing)} were not applied within {timeout_s:.0f} s.")
+            meanwhile()
             time.sleep(0.05)
 
 

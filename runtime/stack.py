@@ -138,6 +138,10 @@ class DevStack:
             elif not child.process.running:
                 self._plan_restart(child, now)
 
+    def last_words(self) -> str:
+        """The end of every child's log, for an error message."""
+        return " ".join(f"{child.name}: {log_tail(child.process.log, 3)}" for child in self._children)
+
     def stop(self) -> None:
         """Stop everything in order: readers and writers first, then the servers."""
         with ThreadPoolExecutor(max(1, len(self._children))) as pool:

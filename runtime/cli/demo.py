@@ -32,12 +32,13 @@ def demo(
     ready_file: Path | None = typer.Option(None, "--ready-file", help="Written with the addresses when all is ready."),
 ) -> None:
     """Start the whole stack with invented customers and the CDNOW purchases, and show three worth a look."""
-    from customer_timeline.runtime.cli.dev import show_box, stay, tell
+    from customer_timeline.runtime.cli.dev import forget, show_box, stay, tell
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.runtime.demo import Plan, remembered
     from customer_timeline.runtime.stack import DevStack, StackOptions
 
     started = time.monotonic()
+    forget(ready_file)
     # Yesterday's end: every history is over, and two demos of one day are the same.
     until = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)
     plan = remembered(data, Plan(customers, days, seed, until))
@@ -54,11 +55,14 @@ def demo(
 
 def _fill(stack: DevStack, plan: Plan, started: float) -> None:
     from customer_timeline.runtime.cli.dev import tell
-    from customer_timeline.runtime.demo import fill, wait_projected
+    from customer_timeline.runtime.demo import DemoError, fill, wait_projected
 
     tell(f"ready after {time.monotonic() - started:.1f} s; publishing touchpoints")
     last = fill(stack.settings, plan)
-    wait_projected(stack.settings, last)
+    try:
+        wait_projected(stack.settings, last, stack.supervise)
+    except DemoError as exc:
+        raise DemoError(f"{exc} {stack.last_words()}") from exc
     _show(stack, started)
 
 

@@ -33,7 +33,7 @@ def dev(
     """Start Kafka, Postgres, workers and the API for development; stop them all with Ctrl-C."""
     from customer_timeline.runtime.stack import DevStack, StackOptions
 
-    _forget(ready_file)
+    forget(ready_file)
     options = StackOptions(
         data_dir=data,
         workers=workers,
@@ -65,7 +65,7 @@ def stay(stack: DevStack, ready_file: Path | None) -> None:
             ready_file.unlink(missing_ok=True)
 
 
-def _forget(ready_file: Path | None) -> None:
+def forget(ready_file: Path | None) -> None:
     """Whoever waits for the file must not find that of a stack that was killed."""
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
