@@ -31,6 +31,7 @@ from customer_timeline.producers.errors import (
     PublishError,
     TopicMissing,
 )
+from customer_timeline.producers.partitioning import RememberingPartitioner
 from customer_timeline.producers.protocol import Position, PublisherCounts, Receipt
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
@@ -38,9 +39,7 @@ from customer_timeline.schemas.envelope import MAX_EVENT_BYTES, Event
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json")  # CloudEvents Kafka binding, structured mode
 REQUEST_BYTES = MAX_EVENT_BYTES + 64 * 1024  # the largest event with key, headers and the batch around it, as the topic
-EVENT_OVERHEAD_BYTES = (
-    1024  # what the client keeps beside the value of an event on the way: futures, callbacks; measured
-)
+EVENT_OVERHEAD_BYTES = 1024  # futures and callbacks of an event on the way: 1.1 KiB measured
 GRACE_S = 10.0  # beyond the delivery time-out: the client's own time-outs are checked by a loop, not on the spot
 
 
@@ -60,10 +59,14 @@ class PublisherOptions:
     """How long the first contact may take before `KafkaUnreachable`."""
     linger_s: float = 0.005
     """How long a batch may wait to fill up; the price of throughput in latency."""
-    batch_bytes: int = 128 * 1024
+    batch_bytes: int = 512 * 1024
     """A batch of one partition before compression."""
     client_id: str | None = None
     """A name for this client in Kafka's logs and quotas."""
+
+    def __post_init__(self) -> None:
+        if self.delivery_timeout_s <= self.linger_s or min(self.buffer_bytes, self.connect_timeout_s) <= 0:
+            raise ValueError("buffer_bytes and connect_timeout_s are above 0, delivery_timeout_s is above linger_s")
 
 
 class KafkaReceipt:
@@ -263,6 +266,7 @@ def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> KafkaProd
             # A broker that restarts is away for seconds; the default may look away for half a minute.
             reconnect_backoff_max_ms=1000,
             allow_auto_create_topics=False,
+            partitioner=RememberingPartitioner(),
             kafka_client=_NoTopicCreation,
             metrics_enabled=False,
         )

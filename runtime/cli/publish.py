@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def publish(
     file: str = typer.Argument(help="CloudEvents, one JSON object a line; - reads standard input."),
     rejects: Path | None = typer.Option(
-        None, help="Where rejected lines go. Default: FILE.rejected.ndjson (stdin.rejected.ndjson for -)."
+        None, help="Where rejected lines go; an older file is replaced. [default: FILE.rejected.ndjson]"
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check every line, publish nothing; needs no Kafka."),
     as_json: bool = typer.Option(False, "--json", help="Summary as one JSON object."),
