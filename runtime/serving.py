@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from customer_timeline.runtime.embedded.ports import free_port
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -75,6 +72,9 @@ def serve(settings: Settings) -> None:
         from customer_timeline.api.listening import check_listening
     except ImportError as exc:
         raise ApiExtraMissingError from exc
+    import structlog
+
+    from customer_timeline.runtime.embedded.ports import free_port
 
     check_listening(settings.api_host, insecure=settings.api_insecure)
     port = settings.api_port or free_port()

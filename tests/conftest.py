@@ -22,6 +22,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.sql import SQL, Identifier
 
 from customer_timeline.runtime.embedded import EmbeddedKafka, EmbeddedPostgres
+from customer_timeline.runtime.embedded.ports import free_port
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.runtime.settings import PREFIX, Settings
 from customer_timeline.schemas.topics import touchpoints_topic
@@ -96,12 +97,32 @@ class DockerProvider:
         self._containers: list[Any] = []
 
     def kafka(self) -> str:
-        from testcontainers.kafka import KafkaContainer
+        from testcontainers.core.container import DockerContainer
+        from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-        container = KafkaContainer(KAFKA_IMAGE).with_kraft()
-        container.start()
+        # testcontainers' own KafkaContainer runs scripts that only Confluent's image has. The address that the broker
+        # tells its clients must be known before it starts, so the port is chosen here.
+        container, port = DockerContainer(KAFKA_IMAGE), free_port()
+        host = container.get_docker_client().host()
+        environment = {
+            "KAFKA_NODE_ID": "1",
+            "KAFKA_PROCESS_ROLES": "broker,controller",
+            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+            "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{host}:{port}",
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "KAFKA_INTER_BROKER_LISTENER_NAME": "PLAINTEXT",
+            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+            "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        }
+        container.with_envs(**environment).with_bind_ports(9092, port)
+        container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(120)).start()
         self._containers.append(container)
-        return str(container.get_bootstrap_server())
+        return f"{host}:{port}"
 
     def postgres(self) -> str:
         from testcontainers.postgres import PostgresContainer

@@ -6,9 +6,7 @@ import os
 
 import typer
 
-from customer_timeline.runtime.serving import serve
 from customer_timeline.runtime.settings import PREFIX, load_settings
-from customer_timeline.runtime.telemetry import configure_logging
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +23,9 @@ def api_command(
     ),
 ) -> None:
     """Serve the API until interrupted."""
+    from customer_timeline.runtime.serving import serve
+    from customer_timeline.runtime.telemetry import configure_logging
+
     given = {"API_HOST": host, "API_PORT": port, "API_WORKERS": workers, "API_INSECURE": True if insecure else None}
     # The worker processes read the environment, so options go there.
     os.environ.update({PREFIX + name: str(value) for name, value in given.items() if value is not None})

@@ -7,7 +7,6 @@ import sys
 import typer
 
 from customer_timeline.runtime.settings import Settings, load_settings
-from customer_timeline.runtime.telemetry import configure_logging
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +19,8 @@ def worker(
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics on loopback."),
 ) -> None:
     """Run one worker: it shares the partitions with the others of its group, and stops cleanly on Ctrl-C or SIGTERM."""
+    from customer_timeline.runtime.telemetry import configure_logging
+
     given = {"worker_instance_id": instance, "metrics_port": metrics_port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings.log_level, settings.log_format)
