@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -21,6 +22,7 @@ class ListeningRefusedError(CustomerTimelineError):
         return (ListeningRefusedError, (self.host,))
 
 
+@lru_cache(maxsize=256)  # asked for every request; callers send a few different hosts
 def is_loopback(host: str) -> bool:
     """Whether `host` (an address, with or without brackets, or a name) can only be reached from this machine.
 

@@ -15,6 +15,10 @@ MAX_LENGTH: Final = 1024  # characters; a normalised value has at most 512 bytes
 _IDENTIFIER_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+# Control characters; and lone surrogates, which come from bytes that are no UTF-8.
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
 class InvalidReferenceError(CustomerTimelineError):
     """The text can be no reference. Its value is not repeated: it may be personal."""
 
@@ -51,5 +55,4 @@ _WHY: Final[dict[Refusal, str]] = {
 
 
 def _storable(text: str) -> bool:
-    # Lone surrogates come from bytes that are no UTF-8.
-    return not any(char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in text)
+    return _UNSTORABLE.search(text) is None

@@ -20,9 +20,12 @@ from customer_timeline.projections.postgres.loop_connection import LoopConnectio
 from customer_timeline.projections.reading import ViewsUnavailableError
 
 _SETTINGS = (
-    # A page is found by walking an index in its order; on thin statistics the planner would sort a long history.
+    # Every query starts at one identifier and walks indexes from there. On thin statistics the planner would sort a
+    # long history, or read all things to find a customer's few.
     ("enable_bitmapscan", "off"),
     ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
     ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
     ("TimeZone", "UTC"),

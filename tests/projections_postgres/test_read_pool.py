@@ -160,8 +160,9 @@ def unused_port() -> int:
 async def test_a_page_walks_the_index_however_long_the_history_is(filled: tuple[str, str]) -> None:
     url, customer_id = filled
     copy_history(url, customer_id, 20_000)
+    make_things_of_others(url, 20_000)
     blocks = await blocks_read(url, customer_id)
-    # A page of 50 touches its rows and the way to them; 20,000 rows fill more than 1,000 blocks.
+    # A page of 50 touches its rows and the way to them; 20,000 rows fill more than 1,000 blocks, and so do the things.
     assert blocks < 600
 
 
@@ -176,6 +177,20 @@ def copy_history(url: str, customer_id: str, events: int) -> None:
                 " revision, part, n, record_hash, data_quality, event"
                 " FROM timeline, generate_series(1, %s) AS n WHERE anchor_id = %s",
                 (events, customer_id),
+            )
+    finally:
+        connection.close()
+
+
+def make_things_of_others(url: str, things: int) -> None:
+    """Orders of nobody in particular, each second one come with the one before."""
+    connection = psycopg2.connect(url, options=f"-c search_path={SCHEMA}")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO thing (thing_id, kind, value, owner_id, via_thing_id, anchored) "
+                "SELECT md5(n::text)::uuid, 'order', n::text, CASE WHEN n % 2 = 0 THEN gen_random_uuid() END, "
+                f"CASE WHEN n % 2 = 1 THEN md5((n - 1)::text)::uuid END, true FROM generate_series(1, {things}) AS n"
             )
     finally:
         connection.close()
