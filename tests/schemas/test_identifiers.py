@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_timeline.schemas.identifiers import EmptySecret, IdentifierSpace, normalise_email, normalise_phone
+from customer_timeline.schemas.identifiers import (
+    PLAIN_EMAIL,
+    EmptySecret,
+    IdentifierSpace,
+    email_by_the_book,
+    normalise_email,
+    normalise_phone,
+)
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
 
 SPACE = IdentifierSpace(IdentityPolicy(), b"secret")
@@ -82,6 +89,16 @@ def test_phones_become_e164(raw: str, region: str, value: str) -> None:
 @pytest.mark.parametrize("raw", ["", "0000000", "123", "call me", "+999 123", "+1 202 555 014", "null", "9" * 40])
 def test_what_is_no_phone_number_is_none(raw: str) -> None:
     assert normalise_phone(raw, "US") is None
+
+
+@given(st.from_regex(PLAIN_EMAIL, fullmatch=True))
+def test_the_short_way_for_plain_addresses_says_what_the_validator_says(address: str) -> None:
+    assert normalise_email(address) == email_by_the_book(address)
+
+
+@pytest.mark.parametrize("address", ["a" * 64 + "@example.com", "a" * 65 + "@example.com", "a@b--c.example.com"])
+def test_the_bounds_of_the_short_way_are_those_of_the_validator(address: str) -> None:
+    assert normalise_email(address) == email_by_the_book(address)
 
 
 @given(st.sampled_from(["ann@bücher.example", " Ann+x@EXAMPLE.com", "用户@example.com"]))
