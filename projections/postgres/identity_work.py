@@ -21,8 +21,10 @@ DECISIONS = {"identity.linked.v1": "linked", "identity.unlinked.v1": "unlinked"}
 
 
 class Known(NamedTuple):
-    """An identifier as last read, and the gen of its customer then. All of it is a guess until the customer is locked and
-    has that gen still. Each identifier keeps its own gen: the customer's may have been learnt again since, for another.
+    """An identifier as last read, and the gen of its customer then.
+
+    All of it is a guess until the customer is locked and has that gen still. Each identifier keeps its own gen: the
+    customer's may have been learnt again since, for another.
     """
 
     kind: str
