@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: Kafka's own rule, so that any other client puts the same key in the same place."""
+"""The key of an event, and the partition of a key: Kafka's own rule, so any client puts one key in the same place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Any
 
 from kafka.partitioner import DefaultPartitioner, murmur2
 
+from customer_timeline.schemas.decoded import DecodedEvent
+
 REMEMBERED_KEYS = 1 << 16
+
+
+def partition_key(event: DecodedEvent) -> bytes | None:
+    """The record's key, as `Codec.partition_key` gives it for an event that is not decoded yet."""
+    key = event.decides[0].identifier_id if event.decides else event.anchor_id
+    return None if key is None else key.encode()
 
 
 class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]

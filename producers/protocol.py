@@ -61,8 +61,9 @@ class Publisher(Protocol):
         An event that was built is encoded, and read back as every reader will: what would be a dead letter is refused
         here with `InvalidEvent`. One that was decoded already (from a file, from a copy of a log) is written as the
         bytes that it was decoded from. Events with one partition key that one thread publishes keep their order in the
-        log. Raises `InvalidEvent`, `BufferFull`, `PublisherClosed` or `PublisherForked`; then the event was not
-        accepted. What happens after acceptance is told by the receipt and by `flush`.
+        log. Raises `InvalidEvent`, `BufferFull`, `PublisherClosed`, `PublisherForked`, or `DeliveryFailed` where the
+        topic has gone; then the event was not accepted. What happens after acceptance is told by the receipt and by
+        `flush`.
         """
 
     def publish_all(self, events: Iterable[Event[Any] | DecodedEvent]) -> list[Position]:

@@ -31,7 +31,7 @@ from customer_timeline.producers.errors import (
     PublishError,
     TopicMissing,
 )
-from customer_timeline.producers.partitioning import RememberingPartitioner
+from customer_timeline.producers.partitioning import RememberingPartitioner, partition_key
 from customer_timeline.producers.protocol import Position, PublisherCounts, Receipt
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
@@ -221,12 +221,6 @@ class KafkaPublisher:
         self._producer._closed = True
 
 
-def partition_key(event: DecodedEvent) -> bytes | None:
-    """The record's key, as `Codec.partition_key` gives it for an event that is not decoded yet."""
-    key = event.decides[0].identifier_id if event.decides else event.anchor_id
-    return None if key is None else key.encode()
-
-
 _ALIVE: weakref.WeakSet[KafkaPublisher] = weakref.WeakSet()
 
 
@@ -270,10 +264,14 @@ def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> KafkaProd
             kafka_client=_NoTopicCreation,
             metrics_enabled=False,
         )
-        # Now rather than with the first event, which would wait for it unaccounted.
-        producer.partitions_for(topic)
     except KafkaTimeoutError as exc:
         raise KafkaUnreachable(bootstrap, options.connect_timeout_s) from exc
+    try:
+        # Now rather than with the first event, which would wait for it unaccounted.
+        producer.partitions_for(topic)
+    except KafkaError as exc:
+        producer.close(timeout=GRACE_S)
+        raise KafkaUnreachable(bootstrap, options.block_s) from exc
     return producer
 
 

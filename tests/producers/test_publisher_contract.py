@@ -6,21 +6,24 @@ Another client passes when it is added to the fixture `log`.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from published_log import CODEC, NOON, identifier_id, read_log, viewed
 
 from customer_timeline.producers.errors import PublisherClosed, PublisherForked
 from customer_timeline.producers.memory import MemoryPublisher, MemoryRecord
+from customer_timeline.producers.partitioning import partition_key
 from customer_timeline.producers.protocol import Position, Publisher
 from customer_timeline.producers.publisher import KafkaPublisher
 from customer_timeline.producers.touchpoints import email, member_id, page_viewed
+from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.envelope import event_id
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 
@@ -100,6 +103,23 @@ def test_a_record_is_a_cloud_event_under_the_key_of_its_anchor(log: Log) -> None
     assert record.key == identifier_id("member_id", "M-1").encode()
     assert record.headers == (("content-type", b"application/cloudevents+json"),)
     assert CODEC.parse(record.value) == event
+
+
+@pytest.mark.parametrize("type_name", CATALOGUE)
+def test_a_decoded_event_has_the_key_that_the_codec_gives_the_event(type_name: str) -> None:
+    model = CATALOGUE[type_name]
+    said: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/tests",
+        "type": type_name,
+        "time": NOON.isoformat(),
+        "revision": model.least_revision,
+        "data": dict(model.example),
+    }
+    value = json.dumps(said).encode()
+
+    assert partition_key(CODEC.decode(value, appended_at=NOON)) == CODEC.partition_key(CODEC.parse(value))
 
 
 def test_events_with_one_key_keep_their_order(log: Log) -> None:
