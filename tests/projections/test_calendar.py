@@ -19,6 +19,7 @@ ZONES = (
     "Asia/Kolkata",  # half an hour off: local midnight is never a UTC hour
     "Asia/Kathmandu",  # a quarter off, and changed from a half in 1986
     "Australia/Lord_Howe",  # half an hour of daylight saving
+    "America/St_Johns",  # changed its clocks at 00:01 until 2011: back into the day before
     "Africa/Monrovia",  # 44 min 30 s off until 1972
     "Pacific/Apia",  # 2011-12-30 does not exist
     "Pacific/Kiritimati",
@@ -69,6 +70,12 @@ def test_day_and_month_are_those_of_the_local_clock(zone: str, instant: datetime
         ("America/Sao_Paulo", "2019-02-17T01:59:59Z", "2019-02-16", "2019-02"),
         ("America/Sao_Paulo", "2019-02-17T02:30:00Z", "2019-02-16", "2019-02"),
         ("America/Sao_Paulo", "2019-02-17T03:00:00Z", "2019-02-17", "2019-02"),
+        # St. John's went back at 00:01 on 1987-10-25, from UTC-2:30 to UTC-3:30: for one minute it had been the 25th.
+        ("America/St_Johns", "1987-10-25T02:29:59Z", "1987-10-24", "1987-10"),
+        ("America/St_Johns", "1987-10-25T02:30:30Z", "1987-10-25", "1987-10"),
+        ("America/St_Johns", "1987-10-25T02:31:00Z", "1987-10-24", "1987-10"),
+        ("America/St_Johns", "1987-10-25T02:59:59Z", "1987-10-24", "1987-10"),
+        ("America/St_Johns", "1987-10-25T03:30:00Z", "1987-10-25", "1987-10"),
         # The first instant of the epoch is still New Year's Eve in the west.
         ("America/Sao_Paulo", "1970-01-01T00:00:00Z", "1969-12-31", "1969-12"),
     ],

@@ -48,6 +48,30 @@ def test_union_is_the_set_of_both_and_commutes(calendar: BusinessCalendar, one: 
     assert days.union(left, right) == days.union(right, left) == pack(calendar, one + other)
 
 
+@pytest.mark.parametrize("length", [1, 8, 9, 30])
+def test_days_of_both_sets_keep_the_first_and_last_instant_of_both(length: int) -> None:
+    # Short sets are spliced into long ones, longer sets are merged as a whole: the same must come out.
+    utc = CALENDARS[0]
+    forenoons = [day * DAY_US + 9 * HOUR_US for day in range(40)]
+    early = [day * DAY_US + 1 * HOUR_US for day in range(5, 5 + length)]
+    late = [day * DAY_US + 23 * HOUR_US for day in range(5, 5 + length)]
+    long = pack(utc, forenoons)
+    for further in (early, late, early + late):
+        short = pack(utc, further)
+        merged = days.unpack(days.union(long, short))
+        assert days.unpack(days.union(short, long)) == merged
+        assert len(merged) == 40
+        for found in merged:
+            touched = 5 <= found.day < 5 + length
+            first_hour = 1 if touched and further is not late else 9
+            last_hour = 23 if touched and further is not early else 9
+            assert found == (
+                found.day,
+                found.day * DAY_US + first_hour * HOUR_US,
+                found.day * DAY_US + last_hour * HOUR_US,
+            )
+
+
 def test_ten_years_of_daily_purchases_stay_below_64_kb() -> None:
     berlin = BusinessCalendar("Europe/Berlin")
     start = datetime(2016, 1, 1, tzinfo=UTC)
