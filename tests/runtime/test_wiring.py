@@ -1,0 +1,54 @@
+"""Wiring: where connections stand, and what makes a projection version."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import pytest
+from psycopg2.extensions import make_dsn
+
+from customer_timeline.runtime.settings import Settings
+from customer_timeline.runtime.wiring import connect, projection_details, projection_version, topics
+
+
+def test_connections_stand_in_the_schema_and_in_utc_and_keep_what_the_url_says(database: str) -> None:
+    url = make_dsn(database, options="-c statement_timeout=4321")
+    settings = Settings(database_url=url)
+    with closing(connect(settings, application="the test")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema(), current_setting('TimeZone'), current_setting('statement_timeout')")
+        assert cursor.fetchone() == ("customer_timeline", "UTC", "4321ms")
+        cursor.execute("SELECT current_setting('application_name'), count(*) FROM timeline")
+        assert cursor.fetchone() == ("the test", 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"business_time_zone": "Europe/Berlin"},
+        {"identity_secret": "another-secret-of-enough-bytes"},
+        {"max_future_s": 301},
+        {"extra_channels": ["pigeon"]},
+        {"identity": {"default_phone_region": "DE"}},
+        {"identity": {"kinds": {"email": {"share_limit": 6}}}},
+    ],
+)
+def test_settings_of_identity_and_time_change_the_projection_version(change: dict[str, Any]) -> None:
+    assert projection_version(Settings(**change)) != projection_version(Settings())
+
+
+def test_settings_that_change_no_view_leave_the_projection_version_alone() -> None:
+    other = Settings(kafka_bootstrap="localhost:19092", batch_events=7, worker_group="g", api_port=9, log_level="debug")
+    assert projection_version(other) == projection_version(Settings())
+
+
+def test_the_details_of_the_version_hold_no_secret() -> None:
+    details = repr(projection_details(Settings(identity_secret="a-secret-of-enough-bytes")))  # noqa: S106
+    assert "a-secret-of-enough-bytes" not in details
+    assert "phonenumbers" in details
+
+
+def test_topics_have_the_configured_names_and_sizes() -> None:
+    log, changes = topics(Settings(touchpoints_topic="t", changes_topic="c", topic_partitions=7, topic_replication=3))
+    assert (log.name, log.partitions, log.replication_factor) == ("t", 7, 3)
+    assert (changes.name, changes.partitions, changes.replication_factor) == ("c", 7, 3)
