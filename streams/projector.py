@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
-_FULL_COLLECTION_EVERY = 500  # batches
+_COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 25, 500  # batches
 _TOPIC_CHECK_EVERY_S = 3.0
 _POLL_MS = 200
 
@@ -268,7 +268,7 @@ class Projector(Service):
     async def _after(self, batch: Batch, outcome: Applied, consumer: AIOKafkaConsumer) -> None:
         self._metrics.applied(outcome, len(batch.records))
         self._batches += 1
-        gc.collect(2 if self._batches % _FULL_COLLECTION_EVERY == 0 else 0)
+        self._collect_garbage()
         for partition, span in batch.spans.items():
             at = TopicPartition(self._config.topic, partition)
             if at in consumer.assignment():
@@ -282,6 +282,13 @@ class Projector(Service):
             await consumer.commit(
                 {TopicPartition(self._config.topic, partition): span.until for partition, span in batch.spans.items()}
             )
+
+    def _collect_garbage(self) -> None:
+        """Between batches, and seldom: a collection walks the batch that is decoded already."""
+        if self._batches % _FULL_COLLECTION_EVERY == 0:
+            gc.collect()
+        elif self._batches % _COLLECTION_EVERY == 0:
+            gc.collect(0)
 
     # -- assignment ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from customer_timeline.projections.customer import CustomerFacts, CustomerProjec
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
 from customer_timeline.projections.postgres.identity_decision import CustomerPlan, Settlement
 from customer_timeline.projections.postgres.timeline_store import TimelineStore
-from customer_timeline.schemas.decoded import DecodedEvent, from_micros
+from customer_timeline.schemas.decoded import DecodedEvent
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -48,8 +48,11 @@ class CustomerStore:
         if rows:
             copy_rows(self._cursor, self._sql["copy_incoming_customer"], rows)
             self._cursor.execute(self._sql["write_customers"])
-            self._cursor.execute(self._sql["clear_incoming_customer"])
         return len(rows)
+
+    def clear(self) -> None:
+        """Forget the customer rows of an earlier part of this transaction's batch."""
+        self._cursor.execute(self._sql["clear_incoming_customer"])
 
     def _facts(self, plan: CustomerPlan, events: Iterable[DecodedEvent]) -> CustomerFacts:
         projection = self._projection
@@ -85,9 +88,9 @@ class CustomerStore:
                 "t" if plan.contested else "f",
                 str(columns.events),
                 str(columns.signs_of_life),
-                _instant(columns.first_event_us),
-                _instant(columns.last_event_us),
-                _instant(columns.last_sign_of_life_us),
+                _number(columns.first_event_us),
+                _number(columns.last_event_us),
+                _number(columns.last_sign_of_life_us),
                 str(columns.purchases),
                 escaped(self._projection.encode(facts).decode()),
             )
@@ -102,5 +105,5 @@ def _unchanged(plan: CustomerPlan) -> bool:
     return (row.customer_id, row.gen, row.contested) == (plan.customer_id, plan.gen, plan.contested)
 
 
-def _instant(micros: int | None) -> str:
-    return NULL if micros is None else from_micros(micros).isoformat()
+def _number(value: int | None) -> str:
+    return NULL if value is None else str(value)

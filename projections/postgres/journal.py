@@ -183,6 +183,8 @@ class PostgresJournal:
                 return
             keys = list(arrivals)
             for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+                session.timeline.clear()
+                session.customers.clear()
                 self._store(session, {key: arrivals[key] for key in half}, batch, outcome)
             return
         session.cursor.execute("RELEASE SAVEPOINT half")

@@ -9,8 +9,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
 
 -- create_incoming_customer: the batch's customer rows
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_customer (
-    customer_id uuid, gen bigint, contested boolean, events bigint, signs_of_life bigint, first_event_at timestamptz,
-    last_event_at timestamptz, last_sign_of_life_at timestamptz, purchases bigint, facts json
+    customer_id uuid, gen bigint, contested boolean, events bigint, signs_of_life bigint, first_event_us bigint,
+    last_event_us bigint, last_sign_of_life_us bigint, purchases bigint, facts json
 ) ON COMMIT DELETE ROWS
 
 -- clear_incoming: empty the batch's events (a batch is halved within one transaction)
@@ -209,13 +209,16 @@ WHERE identifier.identifier_id = t.identifier_id AND identifier.customer_id <> t
 DELETE FROM customer WHERE customer_id = ANY (%(ids)s::uuid[])
 
 -- copy_incoming_customer: customer rows in
-COPY incoming_customer (customer_id, gen, contested, events, signs_of_life, first_event_at, last_event_at,
-    last_sign_of_life_at, purchases, facts) FROM STDIN
+COPY incoming_customer (customer_id, gen, contested, events, signs_of_life, first_event_us, last_event_us,
+    last_sign_of_life_us, purchases, facts) FROM STDIN
 
 -- write_customers: new facts of the customers that this batch holds
 INSERT INTO customer (customer_id, gen, contested, events, signs_of_life, first_event_at, last_event_at,
     last_sign_of_life_at, purchases, facts)
-SELECT customer_id, gen, contested, events, signs_of_life, first_event_at, last_event_at, last_sign_of_life_at, purchases, facts
+SELECT customer_id, gen, contested, events, signs_of_life,
+    timestamptz '1970-01-01 00:00:00+00' + first_event_us * interval '1 microsecond',
+    timestamptz '1970-01-01 00:00:00+00' + last_event_us * interval '1 microsecond',
+    timestamptz '1970-01-01 00:00:00+00' + last_sign_of_life_us * interval '1 microsecond', purchases, facts
 FROM incoming_customer
 ON CONFLICT (customer_id) DO UPDATE SET gen = excluded.gen, contested = excluded.contested, events = excluded.events,
     signs_of_life = excluded.signs_of_life, first_event_at = excluded.first_event_at, last_event_at = excluded.last_event_at,

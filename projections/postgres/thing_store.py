@@ -112,11 +112,13 @@ class ThingStore:
         """Owners, old and new, of things whose earlier events changed hands; followers included."""
         before, after = dict(before), dict(after)
         moved: set[str] = set()
-        changed = {thing_id for thing_id in after if owner_of(thing_id, before) != owner_of(thing_id, after)}
+        # Nothing follows a thing that nobody had named, and no event stands at it.
+        stood = after.keys() - fresh
+        changed = {thing_id for thing_id in stood if owner_of(thing_id, before) != owner_of(thing_id, after)}
         looked_at: set[str] = set()
         while changed:
             looked_at |= changed
-            for thing_id in changed - fresh:
+            for thing_id in changed:
                 if before[thing_id].anchored:
                     moved.update(filter(None, (owner_of(thing_id, before), owner_of(thing_id, after))))
             self._cursor.execute(self._sql["followers"], {"ids": uuid_array(changed)})

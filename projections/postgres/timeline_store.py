@@ -144,8 +144,11 @@ class TimelineStore:
         if known:
             duplicates, replaced, losers = self._settle_known(known, arrivals)
             lost.extend(losers)
-        cursor.execute(sql["clear_incoming"])
         return Stored(new, replaced, lost, duplicates)
+
+    def clear(self) -> None:
+        """Forget the rows of an earlier part of this transaction's batch; they go by themselves when it ends."""
+        self._cursor.execute(self._sql["clear_incoming"])
 
     def decode_stored(self, value: str, recorded_at: datetime) -> DecodedEvent:
         """A stored event, as the codec would hand it over: the fold of a history starts here."""

@@ -177,7 +177,7 @@ CREATE TABLE customer (
     last_sign_of_life_at timestamptz,
     purchases            bigint NOT NULL,
     facts                json NOT NULL
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, toast_tuple_target = 8160);
 COMMENT ON TABLE customer IS 'One row per customer: facts that merge, and what is derived from them.';
 COMMENT ON COLUMN customer.customer_id IS 'identifier_id of the member that was seen first.';
 COMMENT ON COLUMN customer.gen IS 'Random; renewed when a member leaves or evidence is withdrawn. Guards the worker''s cache, means nothing else.';

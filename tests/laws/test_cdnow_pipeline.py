@@ -1,0 +1,66 @@
+"""Real purchases through real Kafka, workers and Postgres, held to figures that others published.
+
+Frequency, recency and T are computed by SQL over the timeline, so nothing of the product's folds takes part.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+
+import orjson
+import pytest
+from generators import Sent
+from live_log import anywhere
+from pipeline import Pipeline
+
+from customer_timeline.runtime.cdnow import cdnow_events, cdnow_summary
+
+# Counted independently of this code; the README beside the data names the source.
+PURCHASES, CUSTOMERS, DOLLARS = 69_659, 23_570, Decimal("2500315.63")
+
+_TOTALS = """
+    SELECT count(*), count(DISTINCT anchor_id), sum((event #>> '{data,total,amount}')::numeric)
+    FROM timeline WHERE type = 'purchase.completed.v1'
+"""
+_SUMMARY = """
+    SELECT substr(i.value, 7), count(DISTINCT t.day) - 1, max(t.day) - min(t.day), DATE '1997-09-30' - min(t.day)
+    FROM (SELECT anchor_id, (occurred_at AT TIME ZONE 'UTC')::date AS day FROM timeline) t
+    JOIN identifier i ON i.identifier_id = t.anchor_id
+    WHERE t.day <= DATE '1997-09-30' GROUP BY 1
+"""
+_CUSTOMERS = """
+    SELECT count(*), sum(purchases), sum((facts #>> '{purchases,by_currency,USD,gross}')::numeric) FROM customer
+"""
+
+
+def _log() -> list[Sent]:
+    return [
+        Sent(orjson.dumps(event), event["data"]["identifiers"][0]["value"].encode())
+        for event in cdnow_events(sample=False)
+    ]
+
+
+def _check(pipeline: Pipeline) -> None:
+    assert pipeline.query(_TOTALS) == [(PURCHASES, CUSTOMERS, DOLLARS)]
+    assert pipeline.query(_CUSTOMERS) == [(CUSTOMERS, PURCHASES, DOLLARS)]
+    found = {customer: figures for customer, *figures in pipeline.query(_SUMMARY)}
+    for published in cdnow_summary():
+        frequency, recency_days, age_days = found[published.customer]
+        weeks = [str(round(days / 7, 2)) for days in (recency_days, age_days)]
+        assert (published.frequency, published.recency, published.age) == (str(frequency), *weeks), published.customer
+
+
+@pytest.mark.parametrize("order", ["as published", "shuffled, twice, two workers"])
+def test_purchases_of_a_real_shop_end_in_the_published_figures(pipeline: Pipeline, order: str) -> None:
+    log = _log()
+    workers = 1
+    if order != "as published":
+        workers = 2
+        log = [*log, *log]
+        Random(1997).shuffle(log)
+    pipeline.append(log, anywhere(1997, 4))
+    for number in range(workers):
+        pipeline.start(5000, f"w{number}")
+    pipeline.settle(deadline_s=240)
+    _check(pipeline)
