@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 25, 500  # batches
 _TOPIC_CHECK_EVERY_S = 3.0
+_TELL_EVERY_S = 1.0
 _POLL_MS = 200
 
 
@@ -93,6 +95,7 @@ class Projector(Service):
         self._identity = identity
         self._observer = observer
         self._next: dict[int, int] = {}
+        self._applied: dict[int, int] = {}
         self._generation = 0
         self._batches = 0
         self._turn = asyncio.Lock()
@@ -184,7 +187,7 @@ class Projector(Service):
         """Fetch and decode batch k + 1 while Postgres works on batch k."""
         loop = asyncio.get_running_loop()
         working: asyncio.Task[None] | None = None
-        checked_at = loop.time()
+        checked_at = told_at = loop.time()
         try:
             while not self.should_stop:
                 fetched = await self._fetch(consumer)
@@ -195,8 +198,11 @@ class Projector(Service):
                     working = None
                 if prepared is not None and generation == self._generation:
                     working = asyncio.create_task(self._apply(prepared, consumer))
+                if loop.time() - told_at > _TELL_EVERY_S:
+                    told_at = loop.time()
+                    await self._tell_kafka(consumer)
                 if loop.time() - checked_at > _TOPIC_CHECK_EVERY_S:
-                    checked_at = loop.time()
+                    checked_at = told_at = loop.time()
                     await self._check_topic()
         finally:
             if working is not None:
@@ -269,19 +275,16 @@ class Projector(Service):
         self._metrics.applied(outcome, len(batch.records))
         self._batches += 1
         self._collect_garbage()
+        last = {record.partition: record for record in batch.records}
         for partition, span in batch.spans.items():
             at = TopicPartition(self._config.topic, partition)
             if at in consumer.assignment():
                 highwater = consumer.highwater(at)
                 behind = max(0, (highwater or span.until) - span.until)
                 self._metrics.lag_events.labels(partition).set(behind)
-                age = _age_s(batch, partition) if behind else 0.0
-                self._metrics.lag_seconds.labels(partition).set(age)
-        # For displays only: Postgres owns the offsets. A failure here means a rebalance, which the next poll sees.
-        with contextlib.suppress(KafkaError):
-            await consumer.commit(
-                {TopicPartition(self._config.topic, partition): span.until for partition, span in batch.spans.items()}
-            )
+                age = time.time() - last[partition].appended_at.timestamp() if behind else 0.0
+                self._metrics.lag_seconds.labels(partition).set(max(0.0, age))
+            self._applied[partition] = span.until
 
     def _collect_garbage(self) -> None:
         """Between batches, and seldom: a collection walks the batch that is decoded already."""
@@ -357,7 +360,16 @@ class Projector(Service):
     async def _check_topic(self) -> None:
         await asyncio.to_thread(self._identity.check)
 
+    async def _tell_kafka(self, consumer: AIOKafkaConsumer) -> None:
+        """Move the group's offsets, for displays only: Postgres owns them."""
+        told, self._applied = self._applied, {}
+        if told:
+            # A failure means a rebalance, which the next poll sees.
+            with contextlib.suppress(KafkaError):
+                await consumer.commit({TopicPartition(self._config.topic, at): next_ for at, next_ in told.items()})
+
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        await self._tell_kafka(consumer)
         self._generation += 1
         self._next.clear()
         with contextlib.suppress(KafkaError):
@@ -384,12 +396,6 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
 
 _RESET = "`customer-timeline projection reset`, then start the worker again."
-
-
-def _age_s(batch: Batch, partition: int) -> float:
-    newest = max(record.appended_at for record in batch.records)
-    mine = max(record.appended_at for record in batch.records if record.partition == partition)
-    return (newest - mine).total_seconds()
 
 
 def _settle_collector() -> None:

@@ -203,12 +203,10 @@ class Attempt:
     # -- write --------------------------------------------------------------------------------------------------------
 
     def _lower_sightings(self) -> None:
-        lower: dict[str, tuple[int, str]] = {}
-        for identifier_id, sighting in self.work.sightings.items():
-            known = self.known.get(identifier_id)
-            if known is not None and not known.seen_by(*sighting):
-                lower[identifier_id] = sighting
-        self._write_sightings(lower)
+        news = [i for i, at in self.work.sightings.items() if i in self.known and not self.known[i].seen_by(*at)]
+        # What is remembered is only an upper bound: another worker may have lowered it under the same gen.
+        self.known.update(self.read(news))
+        self._write_sightings({i: at for i in news if not self.known[i].seen_by(*(at := self.work.sightings[i]))})
 
     def _write_sightings(self, sightings: Mapping[str, tuple[int, str] | None]) -> None:
         if not sightings:

@@ -234,20 +234,17 @@ class PostgresJournal:
         return len(places)
 
     def _announce(self, session: _Session, outcome: _Outcome, batch: Batch) -> None:
-        """Outbox rows: which customers changed, and which are new names of others."""
-        if not outcome.touched and not outcome.changes:
+        """Outbox rows: customers that are now under another id. New touchpoints are not announced: the topic of changes
+        is for what is rare and worth acting on, and the timeline tells the rest.
+        """
+        if not outcome.changes:
             return
         created_at = max(record.appended_at for record in batch.records)
-        rows: list[tuple[str, object]] = [
-            ("customer.identity_changed", {"customer_id": change.customer_id, "former_ids": change.former})
-            for change in outcome.changes
-        ]
-        if outcome.touched:
-            rows.append(("customers.updated", {"customer_ids": sorted(outcome.touched)}))
-        for kind, payload in rows:
+        for change in outcome.changes:
+            payload = orjson.dumps({"customer_id": change.customer_id, "former_ids": change.former}).decode()
             session.cursor.execute(
                 self._sql["insert_outbox"],
-                {"kind": kind, "payload": orjson.dumps(payload).decode(), "created_at": created_at},
+                {"kind": "customer.identity_changed", "payload": payload, "created_at": created_at},
             )
 
     def _advance(self, session: _Session, batch: Batch) -> None:
@@ -338,7 +335,6 @@ class _Outcome:
         self.duplicates = duplicates
         self.replaced = 0
         self.customers = 0
-        self.touched: set[str] = set()
         self.changes: list[IdentityChange] = []
         self.unstorable: list[tuple[str, str]] = []
 
@@ -347,7 +343,6 @@ class _Outcome:
         self.duplicates += stored.duplicates
         self.replaced += len(stored.replaced)
         self.customers += customers
-        self.touched |= set(settlement.home.values())
         self.changes.extend(settlement.changes)
 
 

@@ -42,6 +42,7 @@ def run_worker(settings: Settings) -> int:
         start_http_server(settings.metrics_port, addr="127.0.0.1", registry=registry)
     app = build_app(settings, registry)
     process = faust.Worker(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
+    process.spinner = None  # it would print terminal codes between the log lines
     try:
         process.execute_from_commandline()
     except SystemExit as stop:
