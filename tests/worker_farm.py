@@ -103,16 +103,19 @@ class Farm:
 
     def __exit__(self, *exc: object) -> None:
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.wait(timeout=DEADLINE_S)
 
     def ask(self, **request: Any) -> Any:
         """One request, one answer."""
         if self._process is None or self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("The farm is not open.")
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"The farm has died: {(self.folder / 'farm.log').read_text()}")
         return json.loads(line)["answer"]
@@ -147,7 +150,11 @@ def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE
 
 def _serve() -> None:
     """The process that forks: everything is imported, nothing is connected."""
+    import customer_timeline.projections.postgres.journal
     import customer_timeline.runtime.cli.main as cli
+    import customer_timeline.runtime.worker
+    import customer_timeline.streams.app
+    import customer_timeline.streams.topic_setup  # noqa: F401
 
     children: set[int] = set()
     for line in _requests():
@@ -216,7 +223,20 @@ def _run(cli: Any) -> int:
 
 def set_trap(trap: Trap) -> None:
     """Let the projector of this process report its steps to the trap."""
-    raise NotImplementedError
+    from customer_timeline.streams import app
+
+    arrivals = 0
+
+    def observe(step: str) -> None:
+        nonlocal arrivals
+        if step == trap.step:
+            arrivals += 1
+            if arrivals == trap.nth:
+                os.kill(os.getpid(), trap.signal)
+                time.sleep(0.05)  # the signal may reach another thread first; nothing must happen before it works
+
+    create_app = app.create_app
+    app.create_app = lambda *args, **kwargs: create_app(*args, **{**kwargs, "observer": observe})
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from live_log import anywhere, applied_offsets, caught_up, end_offsets
 from pipeline import Pipeline
 from worker_farm import Trap, Worker, until
 
+from customer_timeline.streams.steps import STEPS
+
 SHAPE = Shape(events=250, people=30)
 BATCH = 40
 CARRIES_ON_S = 10
 
 BEFORE, INSIDE, AFTER = ("decoded",), ("inserted", "locked", "fenced"), ("committed",)
-EVERY_STEP = ("polled", "decoded", "inserted", "claimed", "locked", "folded", "written", "fenced", "committed")
 # Which transaction is hit: the first one (nothing is there yet), and one in the middle.
 TWICE = (1, 4)
 FIFTY = tuple((nth, seed) for nth in range(1, 6) for seed in range(10))
@@ -54,9 +55,7 @@ def test_a_worker_killed_at_a_step_loses_nothing_and_doubles_nothing(pipeline: P
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("nth", "seed"), FIFTY)
-@pytest.mark.parametrize(
-    "step", ["polled", "decoded", "inserted", "claimed", "locked", "folded", "fenced", "committed"]
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_at_a_step_fifty_times(pipeline: Pipeline, step: str, nth: int, seed: int) -> None:
     _kill_at(pipeline, step, nth, seed)
 

@@ -1,0 +1,116 @@
+"""The journal without Kafka and without processes: several workers' journals on one database, taking turns by a seed.
+
+One thread, so a run repeats exactly, and a log that goes wrong can be cut down to the few records that matter. What
+only real concurrency can break (locks, fencing) is left to the racing tests; what a worker remembers from one batch to
+the next, and what batches of any size do to each other, is found here a hundred times faster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import psycopg2
+from digest import difference, digest_of
+from generators import Sent
+from pipeline import POLICY, SCHEMA, SECRET, ZONE
+from reference.log_model import Record, reference
+
+from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.settings import Settings
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.decoding import decode_batch
+
+TOPIC = "direct"
+FIRST_APPEND = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def random_turns(random: Random, workers: int, batches: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Turns without end: any worker, any of the batch sizes."""
+    while True:
+        yield random.randrange(workers), random.choice(batches)
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What a consumer hands over."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass
+class DirectRun:
+    """A log spread over the partitions of as many journals, one each, and the turns in which they work.
+
+    A turn is a worker and the most records it takes; turns of a worker with nothing left are passed over.
+    """
+
+    url: str
+    log: Sequence[tuple[int, Sent]]  # partition, record
+    turns: Iterable[tuple[int, int]]
+    codec: Codec = field(default_factory=lambda: Codec(POLICY, SECRET.encode()))
+
+    def difference(self) -> str:
+        """Apply the whole log to emptied tables; how they differ from the reference."""
+        self._empty()
+        queues = self._queues()
+        journals = [self._journal(part) for part in range(len(queues))]
+        try:
+            at = [0] * len(queues)
+            for part, size in self.turns:
+                if all(at[p] == len(queues[p]) for p in range(len(queues))):
+                    break
+                found = queues[part][at[part] : at[part] + size]
+                if found:
+                    journals[part].apply(decode_batch(TOPIC, {part: found}, {part: at[part]}, self.codec))
+                    at[part] += len(found)
+        finally:
+            for journal in journals:
+                journal.close()
+        expected = reference(
+            [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in queues for r in q],
+            self.codec,
+            POLICY,
+            CustomerProjection(BusinessCalendar(ZONE)),
+        )
+        return difference(expected, digest_of(self.url), recorded=True)
+
+    def _queues(self) -> list[list[_Fetched]]:
+        queues: list[list[_Fetched]] = [[] for _ in range(max(partition for partition, _ in self.log) + 1)]
+        for number, (partition, sent) in enumerate(self.log):
+            queue = queues[partition]
+            stamp = int((FIRST_APPEND + timedelta(milliseconds=number)).timestamp() * 1000)
+            queue.append(_Fetched(partition, len(queue), stamp, sent.key, sent.value, sent.headers))
+        return queues
+
+    def _journal(self, partition: int) -> PostgresJournal:
+        settings = Settings(
+            database_url=self.url,
+            touchpoints_topic=TOPIC,
+            identity_secret=SECRET,
+            business_time_zone=ZONE,
+        )
+        journal = wiring.journal(settings, self.codec, lambda step: None)
+        journal.assign(TOPIC, None, [partition])
+        return journal
+
+    def _empty(self) -> None:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (SCHEMA,))
+            tables = [f"{SCHEMA}.{name}" for (name,) in cursor if "migration" not in name]
+            cursor.execute(f"TRUNCATE {', '.join(tables)}")
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

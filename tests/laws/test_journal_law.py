@@ -1,0 +1,100 @@
+"""The law without Kafka: several workers' journals take turns on one database, in many small histories that repeat.
+
+A history that went wrong is cut down and stays here, written out.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from direct_journal import DirectRun, random_turns
+from generators import Sent, Shape, seeded_log, shuffled
+
+TINY = Shape(
+    events=10,
+    people=3,
+    glue_percent=30,
+    thing_percent=50,
+    correction_percent=20,
+    conflict_percent=10,
+    retraction_percent=15,
+    broken_percent=0,
+    decisions=1,
+    crowds=0,
+)
+# Many member ids and values shared by many: limits and sharing are at work in most components.
+CROWDED = Shape(events=30, people=10, member_percent=90, glue_percent=35, thing_percent=20, decisions=3, crowds=3)
+WIDE = Shape(events=80, people=25, glue_percent=15, thing_percent=35, correction_percent=10)
+BATCHES = ((1,), (3,), (1, 4), (2, 9, 40), (5000,))
+
+
+def run(url: str, seed: int, shape: Shape) -> str:
+    """One history: its log, its order, the workers, their batches and their turns are drawn from the seed."""
+    random = Random(seed)
+    workers = random.randint(1, 3)
+    log = shuffled(seeded_log(seed, shape), seed, twice_percent=10)
+    placed = [(random.randrange(workers), sent) for sent in log]
+    return DirectRun(url, placed, random_turns(random, workers, random.choice(BATCHES))).difference()
+
+
+@pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
+@pytest.mark.parametrize("seed", range(10))
+def test_journals_taking_turns_leave_what_the_reference_says(database: str, shape: Shape, seed: int) -> None:
+    assert run(database, seed, shape) == ""
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
+@pytest.mark.parametrize("block", range(10))
+def test_journals_taking_turns_in_many_histories(database: str, shape: Shape, block: int) -> None:
+    count = 20 if shape is WIDE else 60
+    for seed in range(10_000 + block * count, 10_000 + (block + 1) * count):
+        assert run(database, seed, shape) == "", f"seed {seed}"
+
+
+def page(number: str, time: str, *who: str) -> Sent:
+    """A page view at `time` (month-day) by `kind:value` identifiers."""
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": number,
+        "source": "s",
+        "type": "page.viewed.v1",
+        "time": f"2024-{time}T00:00:00Z",
+        "data": {
+            "url": "https://example.com",
+            "channel": "web",
+            "identifiers": [{"kind": i.rpartition(":")[0], "value": i.rpartition(":")[2]} for i in who],
+        },
+    }
+    return Sent(json.dumps(event).encode())
+
+
+def alternate(url: str, *log: tuple[int, Sent]) -> str:
+    """The records in exactly this order, each a batch of its worker."""
+    return DirectRun(url, log, [(worker, 1) for worker, _ in log] + [(0, 1)]).difference()
+
+
+def test_a_first_sighting_that_another_worker_wrote_is_not_overwritten_by_a_later_one(database: str) -> None:
+    """Worker 0 remembers July, worker 1 writes January, worker 0 sees March: less than July, but not than January."""
+    assert (
+        alternate(
+            database,
+            (0, page("1", "07-23", "email:ann@example.com")),
+            (1, page("2", "01-29", "email:ann@example.com")),
+            (0, page("3", "03-24", "email:ann@example.com")),
+        )
+        == ""
+    )
+
+
+def test_a_value_that_another_worker_found_shared_glues_nobody_any_more(database: str) -> None:
+    """Worker 0 remembers the phone as not shared: all links but the first broke the limit on member ids."""
+    links = [page(str(n), f"02-{n:02d}", f"member_id:M{n}", "phone:+14155552671") for n in range(1, 8)]
+    late = page("9", "01-01", "email:zoe@example.com", "phone:+14155552671")
+    assert (
+        alternate(database, *((1, link) for link in links[:1]), (0, links[1]), *((1, x) for x in links[2:]), (0, late))
+        == ""
+    )
