@@ -81,8 +81,8 @@ class DevStack:
         self._say = say
         self._temporary = options.data_dir is None
         self.data_dir = options.data_dir or Path(tempfile.mkdtemp(prefix="customer-timeline-"))
-        self._kafka = EmbeddedKafka(self.data_dir / "kafka", options.kafka_port)
-        self._postgres = EmbeddedPostgres(self.data_dir / "postgres", options.postgres_port)
+        self._kafka = EmbeddedKafka(self.data_dir / "kafka", options.kafka_port, ephemeral=self._temporary)
+        self._postgres = EmbeddedPostgres(self.data_dir / "postgres", options.postgres_port, ephemeral=self._temporary)
         self._children: list[_Child] = []
         self._api_port = 0
         self._settings: Settings | None = None

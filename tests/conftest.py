@@ -73,12 +73,12 @@ class EmbeddedProvider:
 
     def kafka(self) -> str:
         if self._kafka is None:
-            self._kafka = EmbeddedKafka(self._folder / "kafka").start()
+            self._kafka = EmbeddedKafka(self._folder / "kafka", ephemeral=True).start()
         return self._kafka.bootstrap
 
     def postgres(self) -> str:
         if self._postgres is None:
-            self._postgres = EmbeddedPostgres(self._folder / "postgres").start()
+            self._postgres = EmbeddedPostgres(self._folder / "postgres", ephemeral=True).start()
         return self._postgres.url
 
     def stop(self) -> None:
@@ -333,7 +333,7 @@ def own_folder() -> Iterator[Path]:
 @pytest.fixture
 def own_kafka(own_folder: Path) -> Iterator[EmbeddedKafka]:
     """A Kafka of the test's own, started: to `restart("clean"|"kill")`, `stop()` and `kill()`."""
-    server = EmbeddedKafka(own_folder / "kafka").start()
+    server = EmbeddedKafka(own_folder / "kafka", ephemeral=True).start()
     yield server
     server.kill()
 
@@ -341,7 +341,7 @@ def own_kafka(own_folder: Path) -> Iterator[EmbeddedKafka]:
 @pytest.fixture
 def own_postgres(own_folder: Path) -> Iterator[EmbeddedPostgres]:
     """A Postgres of the test's own, started: to `restart("fast"|"immediate"|"kill")`, `stop(mode)` and `kill()`."""
-    server = EmbeddedPostgres(own_folder / "postgres").start()
+    server = EmbeddedPostgres(own_folder / "postgres", ephemeral=True).start()
     yield server
     server.stop("immediate")
 

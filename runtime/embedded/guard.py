@@ -12,6 +12,7 @@ import argparse
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep-fd", type=int, action="append", default=[], help="inherited by the server (a lock)")
     parser.add_argument("--stop-signal", type=int, required=True)
     parser.add_argument("--grace-s", type=float, required=True, help="from the stop signal to SIGKILL")
+    parser.add_argument("--scrap", action="append", default=[], help="folder to delete if the parent died")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--gid", type=int)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -55,15 +57,16 @@ def _start(arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
     )
 
 
-def _watch(server: subprocess.Popen[bytes], alive_fd: int, wake_fd: int, parent: int) -> None:
-    """Return when the server ended, the parent is gone, or we are asked to stop."""
+def _watch(server: subprocess.Popen[bytes], alive_fd: int, wake_fd: int, parent: int) -> bool:
+    """Return when the server ended, the parent is gone (then True), or we are asked to stop."""
     while server.poll() is None:
         readable, _, _ = select.select([alive_fd, wake_fd], [], [], _LOOK_AGAIN_S)
         if alive_fd in readable or os.getppid() != parent:
             # A fork of the parent may still hold the pipe's other end: the second condition sees through that.
-            return
+            return True
         if wake_fd in readable and any(number != signal.SIGCHLD for number in os.read(wake_fd, 64)):
-            return
+            return False
+    return False
 
 
 def _stop(server: subprocess.Popen[bytes], stop_signal: int, grace_s: float) -> None:
@@ -96,8 +99,11 @@ def main() -> int:
         os.close(descriptor)
     os.write(arguments.pid_fd, b"%d\n" % server.pid)
     os.close(arguments.pid_fd)
-    _watch(server, arguments.alive_fd, wake_read, parent)
+    orphaned = _watch(server, arguments.alive_fd, wake_read, parent)
     _stop(server, arguments.stop_signal, arguments.grace_s)
+    for folder in arguments.scrap if orphaned else []:
+        # Nobody else is left to do it.
+        shutil.rmtree(folder, ignore_errors=True)
     code = server.wait()
     return code if code >= 0 else 128 - code
 

@@ -68,11 +68,15 @@ _FEATURES = "bootstrap.checkpoint"
 class EmbeddedKafka:
     """One Kafka on one data folder. `bootstrap` is known once started, and stays over restarts of this object."""
 
-    def __init__(self, data_dir: Path, port: int = 0) -> None:
-        """`port` 0: the port of the folder's last start if that is free, else any free one."""
+    def __init__(self, data_dir: Path, port: int = 0, *, ephemeral: bool = False) -> None:
+        """`port` 0: the port of the folder's last start if that is free, else any free one.
+
+        `ephemeral`: the folder is deleted should this process die without having stopped the server.
+        """
         self.data_dir = data_dir.resolve()
         self.log = self.data_dir / "kafka.log"
         self._wanted = port
+        self._ephemeral = ephemeral
         self._port = 0
         self._process: GuardedProcess | None = None
 
@@ -108,6 +112,7 @@ class EmbeddedKafka:
                 [_java(), *_JAVA_OPTIONS, "-cp", classpath, "kafka.Kafka", str(properties)],
                 log=self.log,
                 lock=lock,
+                scrap=[self.data_dir] if self._ephemeral else [],
             )
         self._port = ports["client"]
 

@@ -23,33 +23,42 @@ def closed_parents(path: Path) -> list[Path]:
 
 
 def let_pass(folder: Path, uid: int) -> bool:
-    """Give `uid` the right to pass through `folder`, and no other; False where the file system cannot say that."""
+    """Give `uid` the right to pass through `folder`, and no other; False where the file system cannot say that.
+
+    What others were given stays as it is.
+    """
     if not hasattr(os, "setxattr"):
         return False
-    mode = folder.stat().st_mode
-    owner, group, other = mode >> 6 & 0o7, mode >> 3 & 0o7, mode & 0o7
-    entries = [
-        (_USER_OBJ, owner, _NO_ID),
-        (_USER, _SEARCH, uid),
-        (_GROUP_OBJ, group, _NO_ID),
-        (_MASK, group | _SEARCH, _NO_ID),
-        (_OTHER, other, _NO_ID),
-    ]
     try:
-        if _ATTRIBUTE in os.listxattr(folder):
-            # Somebody's own list: ours would replace it. If it was ours, the user gets through already.
-            return _names(os.getxattr(folder, _ATTRIBUTE), uid)
-        os.setxattr(
-            folder, _ATTRIBUTE, struct.pack("<I", _VERSION) + b"".join(struct.pack("<HHI", *e) for e in entries)
-        )
+        given = os.getxattr(folder, _ATTRIBUTE) if _ATTRIBUTE in os.listxattr(folder) else None
+        entries = _of_the_mode(folder) if given is None else _unpacked(given)
+        # The mask bounds what is given by name; a chmod of the folder changes the mask, so it may have to be set again.
+        group = entries[_GROUP_OBJ, _NO_ID]
+        entries[_MASK, _NO_ID] = entries.get((_MASK, _NO_ID), group) | _SEARCH
+        entries[_USER, uid] = entries.get((_USER, uid), 0) | _SEARCH
+        os.setxattr(folder, _ATTRIBUTE, _packed(entries))
     except OSError:
         return False
     return True
 
 
-def _names(acl: bytes, uid: int) -> bool:
-    entries = list(struct.iter_unpack("<HHI", acl[4:]))
-    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), _SEARCH)
-    return any(
-        tag == _USER and identity == uid and permissions & mask & _SEARCH for tag, permissions, identity in entries
-    )
+Entries = dict[tuple[int, int], int]  # (tag, user or group) -> permissions
+
+
+def _of_the_mode(folder: Path) -> Entries:
+    mode = folder.stat().st_mode
+    return {
+        (_USER_OBJ, _NO_ID): mode >> 6 & 0o7,
+        (_GROUP_OBJ, _NO_ID): mode >> 3 & 0o7,
+        (_OTHER, _NO_ID): mode & 0o7,
+    }
+
+
+def _unpacked(acl: bytes) -> Entries:
+    return {(tag, identity): permissions for tag, permissions, identity in struct.iter_unpack("<HHI", acl[4:])}
+
+
+def _packed(entries: Entries) -> bytes:
+    # The kernel wants them in this order.
+    rows = (struct.pack("<HHI", tag, entries[tag, identity], identity) for tag, identity in sorted(entries))
+    return struct.pack("<I", _VERSION) + b"".join(rows)

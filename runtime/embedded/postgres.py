@@ -53,11 +53,15 @@ log_statement = none
 class EmbeddedPostgres:
     """One Postgres on one data folder. `url` is known once started, and stays over restarts of this object."""
 
-    def __init__(self, data_dir: Path, port: int = 0) -> None:
-        """`port` 0: the port of the folder's last start if that is free, else any free one."""
+    def __init__(self, data_dir: Path, port: int = 0, *, ephemeral: bool = False) -> None:
+        """`port` 0: the port of the folder's last start if that is free, else any free one.
+
+        `ephemeral`: the folder is deleted should this process die without having stopped the server.
+        """
         self.data_dir = data_dir.resolve()
         self.log = self.data_dir / "postgres.log"
         self._wanted = port
+        self._ephemeral = ephemeral
         self._port = 0
         self._sockets: Path | None = None
         self._process: GuardedProcess | None = None
@@ -111,6 +115,7 @@ class EmbeddedPostgres:
                 stop_signal=signal.SIGINT,
                 lock=lock,
                 user=user,
+                scrap=[self._sockets, *([self.data_dir] if self._ephemeral else [])],
                 cwd=Path("/"),
             )
 

@@ -77,10 +77,14 @@ class GuardedProcess:
         grace_s: float = 30.0,
         lock: FolderLock | None = None,
         user: User | None = None,
+        scrap: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        """Start `command`; what it prints is appended to `log`. Raises ServerError where it cannot be run at all."""
+        """Start `command`; what it prints is appended to `log`. Raises ServerError where it cannot be run at all.
+
+        `scrap`: folders that are worth nothing without us; deleted when we die without having stopped the child.
+        """
         self.command = tuple(command)
         self.log = log
         self._stop_signal = stop_signal
@@ -92,6 +96,7 @@ class GuardedProcess:
         arguments += ["--stop-signal", str(int(stop_signal)), "--grace-s", str(grace_s)]
         arguments += ["--keep-fd", str(lock.descriptor)] if lock else []
         arguments += ["--uid", str(user.uid), "--gid", str(user.gid)] if user else []
+        arguments += [word for folder in scrap for word in ("--scrap", str(folder))]
         with log.open("ab") as output:
             self._guard = subprocess.Popen(
                 [*arguments, "--", *command],
@@ -154,10 +159,11 @@ class GuardedProcess:
             return None
 
     def _close(self) -> None:
+        # In this order: a pipe that is closed while the child lives means to the guard that we died.
+        self._guard.wait()
         if self._alive >= 0:
             os.close(self._alive)
             self._alive = -1
-        self._guard.wait()
 
 
 def log_tail(log: Path, lines: int = 12) -> str:

@@ -161,7 +161,7 @@ import sys, time
 from pathlib import Path
 from customer_timeline.runtime.embedded import EmbeddedKafka, EmbeddedPostgres
 folder = Path(sys.argv[1])
-postgres, kafka = EmbeddedPostgres(folder / "postgres"), EmbeddedKafka(folder / "kafka")
+postgres, kafka = EmbeddedPostgres(folder / "postgres"), EmbeddedKafka(folder / "kafka", ephemeral=True)
 postgres.start(), kafka.start()
 print(postgres.pid, kafka.pid, postgres.url, flush=True)
 time.sleep(600)
@@ -178,6 +178,7 @@ def test_when_the_parent_is_killed_no_server_is_left_and_the_data_are(own_folder
     _until(lambda: _gone(int(postgres)) and _gone(int(kafka)), "both servers have ended")
     with EmbeddedPostgres(own_folder / "postgres") as again:
         assert _read(again.url) == [5]
+    _until(lambda: not (own_folder / "kafka").exists(), "the folder that was for one run only is deleted")
 
 
 def test_when_the_guard_is_killed_the_server_ends_too(own_folder: Path) -> None:
