@@ -16,6 +16,7 @@ import orjson
 
 from customer_timeline.producers.protocol import Publisher, Receipt
 from customer_timeline.runtime.cdnow import cdnow_events
+from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.personas import persona_events
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.runtime.wiring import codec, connect, publisher
@@ -68,9 +69,10 @@ def _published(log: Publisher, settings: Settings, plan: Plan) -> Iterator[Recei
     stories = persona_events(customers=plan.customers, days=plan.days, seed=plan.seed, until=plan.until)
     for event in stories:
         yield log.publish(event)
-    reading = codec(settings)
+    reading, now = codec(settings), SystemClock().now()
     for raw in cdnow_events(sample=True):
-        yield log.publish(reading.parse(orjson.dumps(raw)))
+        # Decoded once: the publisher takes that, with its bytes, as it is.
+        yield log.publish(reading.decode(orjson.dumps(raw), appended_at=now))
 
 
 def _settle(waiting: list[Receipt], last: dict[int, int]) -> None:
