@@ -25,6 +25,7 @@ import psycopg2
 from psycopg2.sql import SQL, Identifier
 
 from customer_timeline.runtime.embedded import EmbeddedKafka, EmbeddedPostgres
+from customer_timeline.runtime.embedded.jars import must_be_fetched
 from customer_timeline.runtime.embedded.ports import LOOPBACK, choose_ports
 from customer_timeline.runtime.embedded.process import GuardedProcess, ServerError, log_tail
 from customer_timeline.runtime.migrate import migrate
@@ -107,6 +108,8 @@ class DevStack:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if self._temporary:
             self.data_dir.chmod(0o755)
+        if must_be_fetched():
+            self._say("fetching Apache Kafka (43 MB, only this once)")
         with ThreadPoolExecutor(1, thread_name_prefix="kafka") as side:
             # Kafka takes longest and mostly waits; Postgres, the tables and the API come up beside it.
             kafka = side.submit(self._kafka.start)

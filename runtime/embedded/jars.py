@@ -61,9 +61,7 @@ def kafka_jars() -> Path:
 
     Safe to call from several processes at once. Raises JarsDiffer, or ServerError where they cannot be fetched.
     """
-    expected = expected_jars()
-    identity = hashlib.sha256(repr(sorted(expected.items())).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"kafka-{KAFKA_VERSION}-{identity}"
+    expected, folder = expected_jars(), _folder()
     with _locked(cache_dir() / "kafka-jars.lock"):
         if not folder.is_dir():
             _fetch(folder, expected)
@@ -71,6 +69,16 @@ def kafka_jars() -> Path:
     if found:
         raise JarsDiffer(folder, found)
     return folder
+
+
+def must_be_fetched() -> bool:
+    """Whether the next start has to fetch the jars, which takes a while and a network."""
+    return not _folder().is_dir()
+
+
+def _folder() -> Path:
+    identity = hashlib.sha256(repr(sorted(expected_jars().items())).encode()).hexdigest()[:12]
+    return cache_dir() / f"kafka-{KAFKA_VERSION}-{identity}"
 
 
 def _fetch(folder: Path, expected: Mapping[str, str]) -> None:
