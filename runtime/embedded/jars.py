@@ -1,29 +1,38 @@
 """Apache Kafka's jars: fetched once, checked against the committed list of names and SHA-256 at every start.
 
-`jgo` resolves the Maven coordinates; the jars are then kept in our own cache folder, so that later starts need neither
-jgo nor a network. Nothing outside the list is ever put on the class path.
+`jgo` fetches them from Maven Central by the coordinates in the list: resolving what Kafka depends on once more on every
+machine would take five times as long, and could find nothing else. The jars are then kept in our own cache folder, so
+that later starts need neither jgo nor a network. Nothing outside the list is ever put on the class path.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from customer_timeline.runtime.embedded.cache import cache_dir
 from customer_timeline.runtime.embedded.process import ServerError
 
 KAFKA_VERSION = "4.3.0"
-# Kafka's own jars bring no backend for slf4j: without one a broker that cannot start says nothing at all.
-COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
+# Kafka's own jars bring no backend for slf4j, and without one a broker that cannot start says nothing: the list has one.
 _LIST = "kafka_jars.txt"
+_AT_ONCE = 8
+
+
+class Jar(NamedTuple):
+    """A line of the list."""
+
+    sha256: str
+    name: str
+    coordinates: str  # group:artifact:version
 
 
 class JarsDiffer(ServerError):  # noqa: N818 - says what is the case
@@ -38,10 +47,15 @@ class JarsDiffer(ServerError):  # noqa: N818 - says what is the case
         )
 
 
+def listed_jars() -> list[Jar]:
+    """The committed list."""
+    lines = resources.files(__package__).joinpath(_LIST).read_text(encoding="ascii").splitlines()
+    return [Jar(*line.split()) for line in lines if line and not line.startswith("#")]
+
+
 def expected_jars() -> dict[str, str]:
     """SHA-256 by file name, from the committed list."""
-    lines = resources.files(__package__).joinpath(_LIST).read_text(encoding="ascii").splitlines()
-    return {name: digest for digest, name in (line.split() for line in lines if line and not line.startswith("#"))}
+    return {jar.name: jar.sha256 for jar in listed_jars()}
 
 
 def differences(folder: Path, expected: Mapping[str, str]) -> list[str]:
@@ -84,7 +98,7 @@ def _folder() -> Path:
 def _fetch(folder: Path, expected: Mapping[str, str]) -> None:
     staging = Path(tempfile.mkdtemp(prefix=".kafka-", dir=folder.parent))
     try:
-        for jar in _resolve():
+        for jar in _download(listed_jars()):
             shutil.copyfile(jar, staging / jar.name)
         found = differences(staging, expected)
         if found:
@@ -96,30 +110,24 @@ def _fetch(folder: Path, expected: Mapping[str, str]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _resolve() -> list[Path]:
+def _download(jars: Sequence[Jar]) -> list[Path]:
     try:
-        import jgo
+        from jgo.config import GlobalSettings
+        from jgo.constants import MAVEN_CENTRAL_URL
+        from jgo.maven import MavenContext
     except ImportError as exc:
         raise ServerError('The embedded Kafka needs: pip install "customer-timeline[embedded]"') from exc
-    with warnings.catch_warnings(), _quiet():
-        warnings.simplefilter("ignore")
-        try:
-            return [Path(jar) for jar in jgo.build(COORDINATES).all_jars]
-        except (OSError, RuntimeError, ValueError) as exc:
-            raise ServerError(f"Kafka's jars ({COORDINATES}) could not be fetched: {exc}") from exc
+    context = MavenContext(repo_cache=GlobalSettings.load().repo_cache, remote_repos={"central": MAVEN_CENTRAL_URL})
 
+    def fetch(jar: Jar) -> Path:
+        group, artifact, version = jar.coordinates.split(":")
+        return Path(context.project(group, artifact).at_version(version).artifact().resolve())
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """jgo starts Java to look at each jar, and Java's warnings go straight to our stderr."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(fetch, jars))
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise ServerError(f"Kafka's jars could not be fetched from {MAVEN_CENTRAL_URL}: {exc}") from exc
 
 
 @contextmanager
