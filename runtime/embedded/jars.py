@@ -22,7 +22,7 @@ from customer_timeline.runtime.embedded.cache import cache_dir
 from customer_timeline.runtime.embedded.process import ServerError
 
 KAFKA_VERSION = "4.3.0"
-# Kafka's own jars bring no backend for slf4j, and without one a broker that cannot start says nothing: the list has one.
+# Kafka brings no backend for slf4j, and without one a broker that cannot start says nothing at all: the list has one.
 _LIST = "kafka_jars.txt"
 _AT_ONCE = 8
 
