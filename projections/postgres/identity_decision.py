@@ -160,11 +160,12 @@ class Decider:
         seeds |= a.read_members(node for node in self._slow if node in a.rows).keys()
         overrides = {**a.claimed, **{i: known for i, known in a.known.items() if i in a.renamed or known.shared}}
         graph = self._read_graph(seeds, overrides)
-        missing = {graph.known[i].customer_id for i in graph.inside if i not in a.claimed} - a.rows.keys()
+        # A claimed identifier's customer is a guess; it may name a locked row that has nothing to do with this.
+        old = {graph.known[i].customer_id for i in graph.inside - a.claimed.keys()}
+        missing = old - a.rows.keys()
         if missing:
             raise Retry(missing)
         resolution = decide(graph, a.links, a.policy)
-        old = graph.customers() & a.rows.keys()
         tainted = a.work.must_refold
         whole: dict[str, set[str]] = {}
         for identifier_id in graph.inside - a.claimed.keys():

@@ -37,10 +37,6 @@ class Graph:
     links: dict[Pair, StoredLink] = field(default_factory=dict)
     decisions: dict[str, StoredDecision] = field(default_factory=dict)
 
-    def customers(self) -> set[str]:
-        """The customers that the identifiers inside belong to now."""
-        return {self.known[identifier_id].customer_id for identifier_id in self.inside}
-
 
 class GraphReader:
     """Reads raw components from Postgres."""

@@ -90,6 +90,24 @@ def test_a_first_sighting_that_another_worker_wrote_is_not_overwritten_by_a_late
     )
 
 
+def test_a_guessed_customer_of_a_new_identifier_draws_no_other_customer_into_a_decision(database: str) -> None:
+    """One batch makes the phone shared and names new people: p9's customer was guessed for p1, and is no part of it."""
+    first = [
+        page("37", "04-18", "email:p4@example.com", "phone:+14155559000"),
+        page("31", "08-05", "email:p7@example.com", "phone:+14155559000"),
+        page("34", "06-22", "email:p3@example.com", "phone:+14155559000"),
+        page("38", "08-26", "email:p9@example.com", "phone:+14155559001"),
+    ]
+    second = [
+        page("36", "01-17", "email:p9@example.com", "phone:+14155559000"),
+        page("32", "02-09", "email:p2@example.com", "phone:+14155559000"),
+        page("26", "06-21", "email:p3@example.com", "email:p1@example.com"),
+        page("35", "08-16", "email:p1@example.com", "phone:+14155559000"),
+    ]
+    log = [(0, sent) for sent in first] + [(1, sent) for sent in second]
+    assert DirectRun(database, log, [(0, 4), (1, 4), (0, 1)]).difference() == ""
+
+
 def test_a_value_that_another_worker_found_shared_glues_nobody_any_more(database: str) -> None:
     """Worker 0 remembers the phone as not shared: all links but the first broke the limit on member ids."""
     links = [page(str(n), f"02-{n:02d}", f"member_id:M{n}", "phone:+14155552671") for n in range(1, 8)]
