@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from conftest import MakeTopic, as_environment
+from servers import MakeTopic, as_environment
 from two_hands import event
 from worker_farm import until
 
