@@ -18,20 +18,16 @@ from reference.log_model import Record
 from worker_farm import DEADLINE_S, until
 
 from customer_timeline.schemas.decoded import EPOCH
+from customer_timeline.schemas.topics import touchpoints_topic
 
 SETTLED_S = 90
-TOPIC_CONFIG = {
-    "retention.ms": "-1",
-    "retention.bytes": "-1",
-    "cleanup.policy": "delete",
-    "message.timestamp.type": "LogAppendTime",
-}
 
 
 def create_topic(bootstrap: str, topic: str, partitions: int = 4) -> None:
     """Make a topic as the product wants it."""
     with contextlib.closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
-        options = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(TOPIC_CONFIG)}
+        config = dict(touchpoints_topic(topic, partitions, 1).config)
+        options = {"num_partitions": partitions, "replication_factor": 1, "configs": config}
         admin.create_topics({topic: options}, wait_for_metadata=True)
 
 
