@@ -128,7 +128,7 @@ class ThingStore:
             after.update(locked)
             changed = {
                 thing_id
-                for thing_id in followers - looked_at
+                for thing_id in followers - looked_at - fresh
                 if owner_of(thing_id, before) != owner_of(thing_id, after)
             }
         return frozenset(moved)

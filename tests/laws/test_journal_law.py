@@ -55,21 +55,26 @@ def test_journals_taking_turns_in_many_histories(database: str, shape: Shape, bl
         assert run(database, seed, shape) == "", f"seed {seed}"
 
 
-def page(number: str, time: str, *who: str) -> Sent:
-    """A page view at `time` (month-day) by `kind:value` identifiers."""
+def named(number: str, type_: str, time: str, data: dict[str, Any], *who: str) -> Sent:
+    """An event at `time` (month-day) by `kind:value` identifiers."""
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": number,
         "source": "s",
-        "type": "page.viewed.v1",
+        "type": f"{type_}.v1",
         "time": f"2024-{time}T00:00:00Z",
         "data": {
-            "url": "https://example.com",
+            **data,
             "channel": "web",
             "identifiers": [{"kind": i.rpartition(":")[0], "value": i.rpartition(":")[2]} for i in who],
         },
     }
     return Sent(json.dumps(event).encode())
+
+
+def page(number: str, time: str, *who: str) -> Sent:
+    """A page view at `time` (month-day) by `kind:value` identifiers."""
+    return named(number, "page.viewed", time, {"url": "https://example.com"}, *who)
 
 
 def alternate(url: str, *log: tuple[int, Sent]) -> str:
@@ -116,3 +121,16 @@ def test_a_value_that_another_worker_found_shared_glues_nobody_any_more(database
         alternate(database, *((1, link) for link in links[:1]), (0, links[1]), *((1, x) for x in links[2:]), (0, late))
         == ""
     )
+
+
+def test_a_new_thing_may_follow_one_whose_owner_changes_in_the_same_batch(database: str) -> None:
+    """The order's owner becomes an earlier one, and a case is named after the order for the first time."""
+    log = [
+        (0, named("1", "purchase.refunded", "04-16", REFUND, "phone:+14155552014")),
+        (0, named("2", "complaint.opened", "06-09", {"case_id": "desk:7", "order_id": "shop:9", "theme": "late"})),
+        (0, named("3", "delivery.completed", "03-14", {"order_id": "shop:9"}, "email:ann@example.com")),
+    ]
+    assert DirectRun(database, log, [(0, 1), (0, 2), (0, 1)]).difference() == ""
+
+
+REFUND = {"order_id": "shop:9", "refund_id": "r1", "total": {"amount": "3.10", "currency": "EUR"}}
