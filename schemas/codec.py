@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.decoded import DecodedEvent, Identifier, QualityNote, Thing, to_micros
-from customer_timeline.schemas.duplicate_keys import DuplicateKey, has_duplicate_keys, loads_unique
 from customer_timeline.schemas.envelope import (
     MAX_EVENT_BYTES,
     Event,
@@ -32,7 +32,7 @@ from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 from customer_timeline.schemas.identifiers import IdentifierSpace
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 from customer_timeline.schemas.record_times import occurred_at, recorded_at
-from customer_timeline.schemas.rejection import from_validation, showable_type, unknown_type
+from customer_timeline.schemas.rejection import from_validation, unknown_type
 from customer_timeline.schemas.touchpoint import CHANNELS, IdentityDecision, TouchpointData
 from customer_timeline.schemas.upcasters import UPCASTERS, Upcasters
 
@@ -180,9 +180,6 @@ class Codec:
             event = self._validate(value)
         except ValidationError as exc:
             event = self._read_otherwise(value, exc)
-        else:
-            if has_duplicate_keys(value, event):
-                raise _duplicate_key(event.type)
         self._check_declared(event)
         return event
 
@@ -196,10 +193,8 @@ class Codec:
         if first["type"] != "union_tag_invalid":
             type_name = first["loc"][0] if first["loc"] else None
             raise from_validation(error, type_name, tagged=True) from error
-        try:
-            record = loads_unique(value)
-        except DuplicateKey as exc:
-            raise _duplicate_key(None) from exc
+        # Of a key given twice the last counts: for this parser, for pydantic's and for Postgres' jsonb alike.
+        record = from_json(value)
         type_name = record["type"]
         if not isinstance(type_name, str):
             raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, "expected a string", field="type") from error
@@ -277,11 +272,6 @@ def _validated(model: type[BaseModel], record: Mapping[str, Any], published_as: 
     except ValidationError as exc:
         raise from_validation(exc, published_as, tagged=False) from exc
     return validated  # type: ignore[return-value]
-
-
-def _duplicate_key(type_name: str | None) -> InvalidEvent:
-    detail = "an object gives the same key twice, so readers would disagree on its value"
-    return InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=showable_type(type_name))
 
 
 def _why(notes: Iterable[QualityNote]) -> str:

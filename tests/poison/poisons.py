@@ -117,7 +117,6 @@ POISONS: tuple[Poison, ...] = (
     _broken("no type", "invalid_envelope", type=...),
     _broken("unknown type", "unknown_type", type="content.invented.v1"),
     _broken("a version to come", "unknown_type", type="survey.answered.v99"),
-    _text("a key given twice", "invalid_envelope", lambda text: text.replace('"csat": 4', '"csat": 4, "csat": 5')),
     _broken("no data", "invalid_envelope", data=...),
     _broken("data is an array", "invalid_envelope", data=[1]),
     _data("unknown field", "invalid_field", smell="nice"),

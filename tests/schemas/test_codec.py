@@ -243,3 +243,10 @@ def test_extra_channels_are_accepted_where_the_setting_names_them() -> None:
     assert (found.reason, found.field) == ("invalid_field", "data.channel")
     kiosks = Codec(IdentityPolicy(), SECRET, extra_channels=frozenset({"kiosk"}))
     assert decode(record, kiosks).channel == "kiosk"
+
+
+def test_of_a_key_given_twice_the_last_counts_as_it_does_in_jsonb() -> None:
+    text = as_bytes(event("survey.answered.v1")).decode()
+    twice = decode(text.replace('"data"', '"source": "another", "data"', 1).encode())
+    assert twice.source == "another"
+    assert twice.source != decode(text.encode()).source

@@ -76,8 +76,8 @@ def test_the_first_line_may_be_broken(tmp_path: Path) -> None:
 
 def test_members_of_an_array_are_checked_as_they_are_written(tmp_path: Path) -> None:
     file = tmp_path / "events.json"
-    twice = json.dumps(GOOD).replace('"id":', '"id": "x", "id":', 1)
-    file.write_text(f"[\n{json.dumps(GOOD)},\n{twice}\n]", encoding="utf-8")
+    unnamed = json.dumps(GOOD).replace('"id":', '"idd":', 1)
+    file.write_text(f"[\n{json.dumps(GOOD)},\n{unnamed}\n]", encoding="utf-8")
     *reports, _ = lines(run("check", "--json", str(file)))
     assert [(row["line"], row["reason"]) for row in reports] == [(3, "invalid_envelope")]
 

@@ -88,11 +88,6 @@ def test_an_old_event_is_validated_against_its_own_model() -> None:
     assert (rejection(broken, CODEC).reason, rejection(broken, CODEC).field) == ("invalid_envelope", "time")
 
 
-def test_a_key_given_twice_is_refused_in_old_events_too() -> None:
-    text = as_bytes(old_visit()).replace(b'"minutes":', b'"minutes": 5, "minutes":')
-    assert "twice" in rejection(text, CODEC).detail
-
-
 def test_without_the_step_the_old_type_is_unknown() -> None:
     assert rejection(old_visit()).reason == "unknown_type"
 
