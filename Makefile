@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Processes that share the tests; they share one Kafka and one Postgres too.
+TEST_WORKERS ?= 2
 
 BIN := .venv/bin
 # The stamp is the last thing that setup writes: an interrupted setup starts again.
@@ -44,13 +46,13 @@ check: $(READY)  ## lint, format, types, layers, generated files are current
 	@$(BIN)/python -m docs.generate --check
 
 test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 verify: $(READY)  ## the long proofs: 200 racing runs and more
-	@$(BIN)/pytest -m verify $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m verify $(ARGS)
 
 soak: $(READY)  ## the very long proofs: every crash 50 times
-	@$(BIN)/pytest -m soak $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m soak $(ARGS)
 
 bench: $(READY)  ## the benchmark (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.run $(ARGS)
