@@ -90,18 +90,33 @@ class Pipeline:
         return psycopg2.connect(self.url, options=f"-c search_path={SCHEMA}")
 
     def forget_everything(self) -> None:
-        """Set Postgres back to before the first event, as a restored backup would; epochs stay."""
+        """Set Postgres back to before the first event, as a restored backup would; epochs stay, sessions end."""
         tables = [row[0] for row in self.query("SELECT tablename FROM pg_tables WHERE schemaname = %s", SCHEMA)]
         kept = {"projector_offset", "projection_meta"} | {table for table in tables if "migration" in table}
         self.execute(f"TRUNCATE {', '.join(sorted(set(tables) - kept))}")
         self.execute("UPDATE projector_offset SET next_offset = 0")
+        self.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
     def settle(self, deadline_s: float = live_log.SETTLED_S) -> None:
         """Wait until the whole log is applied; failing that, tell what the workers said last."""
         try:
             live_log.settle(self.bootstrap, self.url, self.topic, deadline_s)
         except AssertionError as exc:
-            raise AssertionError(f"{exc}\n{self.last_words()}") from None
+            raise AssertionError(f"{exc}\n{self._situation()}\n{self.last_words()}") from None
+
+    def _situation(self) -> str:
+        """How far each partition is, what Postgres is doing, and where the workers are."""
+        for worker in self.workers:
+            worker.send(signal.SIGUSR1)
+        offsets = self.query("SELECT part, next_offset, epoch, pid FROM projector_offset ORDER BY part")
+        backends = self.query(
+            "SELECT pid, state, wait_event, now() - state_change, pg_blocking_pids(pid), left(query, 100)"
+            " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return "\n".join(str(row) for row in [*offsets, *backends])
 
     def check(self, expected: Digest | None = None) -> None:
         """The tables say what they must, down to when the log took each event in."""

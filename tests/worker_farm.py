@@ -13,6 +13,7 @@ comes to that step for the n-th time.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
@@ -200,6 +201,7 @@ def _fork(cli: Any, request: dict[str, Any], children: set[int]) -> int:
             os.dup2(nothing.fileno(), 0)
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
+        faulthandler.register(signal.SIGUSR1)  # a worker that stalls can be asked where it is
         os.environ.update(request["start"])
         if request["trap"] is not None:
             set_trap(Trap(*request["trap"]))
