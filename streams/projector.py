@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from mode import Service
 
@@ -30,8 +30,10 @@ from customer_timeline.projections.journal import (
 )
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.assignments import Assignments
 from customer_timeline.streams.decoding import decode_batch
 from customer_timeline.streams.metrics import ProjectorMetrics
+from customer_timeline.streams.positions import check_position, lost_position
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
@@ -40,7 +42,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 25, 500  # batches
 _TOPIC_CHECK_EVERY_S = 3.0
-_TELL_EVERY_S = 1.0
+_TELL_EVERY_S, _TELL_PATIENCE_S = 1.0, 3.0
 _POLL_MS = 200
 
 
@@ -122,7 +124,7 @@ class Projector(Service):
                 log.warning("storage_unavailable", error=str(error), retry_in_s=pause)
                 pause = await self._pause(pause)
             except OffsetOutOfRangeError as error:
-                await self._fail(self._out_of_range(error))
+                await self._fail(lost_position(self._config.topic, error))
                 return
             except KafkaError as error:
                 log.warning("kafka_unavailable", error=type(error).__name__, retry_in_s=pause)
@@ -143,6 +145,7 @@ class Projector(Service):
             with contextlib.suppress(TransientStorageError):
                 await self._in_database(self._journal.release, self._config.topic)
             await self._in_database(self._journal.close)
+        await asyncio.to_thread(self._identity.close)
         self._database.shutdown(wait=False)
         self._decoder.shutdown(wait=False)
 
@@ -178,7 +181,7 @@ class Projector(Service):
         )
         await consumer.start()
         try:
-            consumer.subscribe([config.topic], listener=_Assignments(self, consumer))
+            consumer.subscribe([config.topic], listener=Assignments(self, consumer))
             await self._pump(consumer)
         finally:
             await self._leave(consumer)
@@ -323,7 +326,7 @@ class Projector(Service):
             first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             for place in places:
                 at = taken[place.partition].next_offset
-                self._check_range(place.partition, at, first[place], end[place])
+                check_position(self._config.topic, place.partition, at, first[place], end[place])
                 consumer.seek(place, at)
                 consumer.resume(place)
                 self._next[place.partition] = at
@@ -342,21 +345,6 @@ class Projector(Service):
             with contextlib.suppress(TransientStorageError):
                 await self._in_database(self._journal.release, self._config.topic)
 
-    def _check_range(self, partition: int, at: int, first: int, end: int) -> None:
-        if first <= at <= end:
-            return
-        what = "were deleted from the log before they were applied" if at < first else "are no longer in the log"
-        raise RefusedError(
-            f"Partition {partition} of {self._config.topic} holds positions {first} to {end}, but Postgres goes on at "
-            f"{at}: records {what}. Restore the log, or start over from what it holds: {_RESET}"
-        )
-
-    def _out_of_range(self, error: BaseException) -> RefusedError:
-        return RefusedError(
-            f"{self._config.topic} no longer holds the position at which Postgres goes on: it was truncated or created "
-            f"again ({type(error).__name__}). Restore the log, or start over from what it holds: {_RESET}"
-        )
-
     async def _check_topic(self) -> None:
         await asyncio.to_thread(self._identity.check)
 
@@ -364,9 +352,10 @@ class Projector(Service):
         """Move the group's offsets, for displays only: Postgres owns them."""
         told, self._applied = self._applied, {}
         if told:
-            # A failure means a rebalance, which the next poll sees.
-            with contextlib.suppress(KafkaError):
-                await consumer.commit({TopicPartition(self._config.topic, at): next_ for at, next_ in told.items()})
+            # A failure means a rebalance, or that Kafka is away; the next poll sees either.
+            offsets = {TopicPartition(self._config.topic, at): next_ for at, next_ in told.items()}
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(consumer.commit(offsets), _TELL_PATIENCE_S)
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         await self._tell_kafka(consumer)
@@ -377,25 +366,6 @@ class Projector(Service):
 
     async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
-
-
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    def __init__(self, projector: Projector, consumer: AIOKafkaConsumer) -> None:
-        self._projector = projector
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        await self._projector.give_up()
-
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        # aiokafka logs what a listener raises and goes on without a position; the pump raises it instead.
-        try:
-            await self._projector.take_over(self._consumer, sorted(place.partition for place in assigned))
-        except Exception as error:  # noqa: BLE001 - raised again by the pump
-            self._projector.trouble(error)
-
-
-_RESET = "`customer-timeline projection reset`, then start the worker again."
 
 
 def _settle_collector() -> None:

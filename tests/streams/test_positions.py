@@ -1,0 +1,27 @@
+"""A position that the log does not hold is refused with the way on."""
+
+from __future__ import annotations
+
+import pytest
+
+from customer_timeline.projections.journal import RefusedError
+from customer_timeline.streams.positions import check_position, lost_position
+
+
+@pytest.mark.parametrize("at", [10, 15, 20])
+def test_a_position_that_the_log_holds_or_that_comes_next_is_right(at: int) -> None:
+    check_position("touchpoints", 3, at, 10, 20)
+
+
+@pytest.mark.parametrize(("at", "told"), [(9, "were deleted from the log"), (21, "are no longer in the log")])
+def test_a_position_outside_the_log_is_refused(at: int, told: str) -> None:
+    with pytest.raises(RefusedError, match=told) as refused:
+        check_position("touchpoints", 3, at, 10, 20)
+    assert "Partition 3 of touchpoints holds positions 10 to 20" in str(refused.value)
+    assert "customer-timeline projection reset" in str(refused.value)
+
+
+def test_a_consumer_that_lost_its_position_is_told_the_way_on() -> None:
+    told = str(lost_position("touchpoints", ValueError()))
+    assert "truncated or created again (ValueError)" in told
+    assert "customer-timeline projection reset" in told
