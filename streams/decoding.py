@@ -42,10 +42,12 @@ def decode_batch(
     rejected: list[Rejected] = []
     records: list[Record] = []
     spans: dict[int, Span] = {}
+    stamped, appended_at = 0, _EPOCH
     for partition, found in fetched.items():
         for raw in found:
-            # Kafka's append time is in whole milliseconds.
-            appended_at = _EPOCH + timedelta(milliseconds=raw.timestamp)
+            if raw.timestamp != stamped:  # records that were appended together share it
+                # Kafka's append time is in whole milliseconds.
+                stamped, appended_at = raw.timestamp, _EPOCH + timedelta(milliseconds=raw.timestamp)
             record = Record(partition, raw.offset, appended_at, raw.key, raw.value, tuple(raw.headers))
             records.append(record)
             try:
