@@ -1,0 +1,154 @@
+"""The proof of the proof: with one safeguard taken out of a copy of the code, the tests that guard it fail.
+
+A test that passes with and without a safeguard says nothing about it. Each mutation names the text that it changes, so
+it fails loudly when the code has moved on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("schemas", "projections", "producers", "streams", "api", "runtime", "tests", ".typing")
+STEPS = "tests/crash/test_crash_steps.py"
+RACING = "tests/racing/test_racing_workers.py"
+FENCE = "tests/projections_postgres/test_journal_fence.py"
+LOCKS = "tests/projections_postgres/test_lock_protocol.py"
+LAW = "tests/laws/test_journal_law.py"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`pattern` (a regular expression that matches once in `file`) becomes `replacement`; of `tests` some must fail."""
+
+    safeguard: str
+    file: str
+    pattern: str
+    replacement: str
+    tests: tuple[str, ...]
+    marker: str = "not verify and not soak"
+
+
+SQL = "projections/postgres/projector.sql"
+# The statement that locks sees a row as it is when the lock is granted; a join in it, as it was when the wait began.
+LOCK = (
+    r"SELECT customer_id::text, gen, contested, facts::text FROM customer\n"
+    r"WHERE customer_id = ANY \(%\(ids\)s::uuid\[\]\) ORDER BY customer_id FOR UPDATE"
+)
+READ_BEFORE_LOCK = (
+    "WITH held AS MATERIALIZED (SELECT customer_id FROM customer\n"
+    "    WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE)\n"
+    "SELECT c.customer_id::text, c.gen, c.contested, c.facts::text FROM held JOIN customer c USING (customer_id)"
+)
+MUTATIONS = (
+    Mutation(
+        "duplicates are told by the timeline's insert",
+        SQL,
+        r"(?<=FROM incoming ORDER BY event_id\n)ON CONFLICT \(event_id\) DO NOTHING\n",
+        "",
+        (f"{STEPS}::test_a_worker_killed_at_a_step_loses_nothing_and_doubles_nothing",),
+    ),
+    Mutation(
+        "offsets move only from where they stand, told by processes",
+        SQL,
+        r" AND o\.next_offset = t\.expected",
+        "",
+        (f"{STEPS}::test_a_worker_whose_position_is_no_longer_the_stored_one_goes_back_to_it",),
+    ),
+    Mutation(
+        "offsets move only from where they stand, told by the journal",
+        SQL,
+        r" AND o\.next_offset = t\.expected",
+        "",
+        (f"{FENCE}::test_a_batch_that_skips_positions_is_not_written",),
+    ),
+    Mutation(
+        "offsets move only under the epoch that was given, told by processes",
+        SQL,
+        r" AND o\.epoch = t\.epoch(?= AND o\.next_offset)",
+        "",
+        (f"{STEPS}::test_a_replaced_worker_writes_nothing_although_its_position_is_still_the_right_one",),
+    ),
+    Mutation(
+        "offsets move only under the epoch that was given, told by the journal",
+        SQL,
+        r" AND o\.epoch = t\.epoch(?= AND o\.next_offset)",
+        "",
+        (f"{FENCE}::test_a_worker_that_was_replaced_writes_nothing",),
+    ),
+    Mutation(
+        "facts are read once the lock is held, told by racing workers",
+        SQL,
+        LOCK,
+        READ_BEFORE_LOCK,
+        (RACING,),
+        "not soak",  # the long proof too: it may take some runs until two workers meet
+    ),
+    Mutation(
+        "facts are read once the lock is held, told by interleavings",
+        SQL,
+        LOCK,
+        READ_BEFORE_LOCK,
+        (LOCKS,),
+    ),
+    Mutation(
+        "a sighting is read again before it is lowered",
+        "projections/postgres/identity_store.py",
+        r"        self\.known\.update\(self\.read\(news\)\)\n",
+        "",
+        (f"{LAW}::test_a_first_sighting_that_another_worker_wrote_is_not_overwritten_by_a_later_one",),
+    ),
+)
+
+
+def mutated_copy(mutation: Mutation, into: Path) -> Path:
+    """The packages and tests with the mutation in them."""
+    for folder in FOLDERS:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, into / folder, symlinks=True, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", into)
+    file = into / mutation.file
+    text, count = re.subn(mutation.pattern, mutation.replacement, file.read_text())
+    assert count == 1, f"{mutation.file} has {count} places like {mutation.pattern}: has the code moved on?"
+    file.write_text(text)
+    return into
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.safeguard)
+def test_each_mutation_finds_the_text_that_it_changes(mutation: Mutation) -> None:
+    assert len(re.findall(mutation.pattern, (ROOT / mutation.file).read_text())) == 1
+    for test in mutation.tests:
+        file, _, name = test.partition("::")
+        assert f"def {name}" in (ROOT / file).read_text()
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.safeguard)
+def test_without_the_safeguard_its_test_fails(mutation: Mutation, tmp_path: Path) -> None:
+    copy = mutated_copy(mutation, tmp_path / "copy")
+    environment = {**os.environ, "PYTHONPATH": str(copy / ".typing"), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = "import customer_timeline.projections.postgres as p; print(p.__path__)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", where], cwd=copy, env=environment, capture_output=True, text=True, check=True
+    )
+    assert str(copy) in loaded.stdout, "the copy is not what is tested"
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", mutation.marker, *mutation.tests],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    # 1: tests ran and some failed. Anything else (usage, collection, no tests) proves nothing.
+    assert run.returncode == 1, f"exit {run.returncode}\n{run.stdout[-3000:]}\n{run.stderr[-2000:]}"
+    assert re.search(r"\d+ failed", run.stdout), run.stdout[-3000:]
