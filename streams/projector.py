@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_REPLACED_PAUSE_S = 0.5
+_LONGEST_REPLACED_PAUSE_S = 30.0
 _COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 25, 500  # batches
 _TOPIC_CHECK_EVERY_S = 3.0
 _TELL_EVERY_S, _TELL_PATIENCE_S = 1.0, 3.0
@@ -112,12 +114,20 @@ class Projector(Service):
     async def _project(self) -> None:
         """Read and apply until told to stop."""
         _settle_collector()
-        pause = _FIRST_PAUSE_S
+        loop = asyncio.get_running_loop()
+        pause, replaced = _FIRST_PAUSE_S, _REPLACED_PAUSE_S
         while not self.should_stop:
+            began = loop.time()
             try:
                 await self._consume()
                 pause = _FIRST_PAUSE_S
             except _Rejoin:
+                # Two processes under one name would take the partitions from each other many times a second; as the one
+                # that was replaced waits, longer each time, the other gets on with the work.
+                lasted_s = loop.time() - began
+                replaced = _REPLACED_PAUSE_S if lasted_s > _LONGEST_REPLACED_PAUSE_S else replaced
+                await self.sleep(replaced)
+                replaced = min(replaced * 2, _LONGEST_REPLACED_PAUSE_S)
                 pause = _FIRST_PAUSE_S
             except TransientStorageError as error:
                 self._metrics.storage_up.set(0)

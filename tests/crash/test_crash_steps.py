@@ -148,3 +148,13 @@ def test_nothing_is_applied_twice_when_kafka_forgets_where_the_group_was(pipelin
     pipeline.settle()
     assert caught_up(pipeline.url, pipeline.topic, end_offsets(pipeline.bootstrap, pipeline.topic))
     pipeline.check()
+
+
+def test_two_workers_under_one_name_get_the_work_done(pipeline: Pipeline) -> None:
+    """A mistake of the operator: each takes the partitions from the other, but not many times a second."""
+    _log(pipeline, 43)
+    pipeline.start(3, "w0")
+    pipeline.start(3, "w0")
+    pipeline.settle()
+    pipeline.check()
+    assert max(_epochs(pipeline).values()) < 20
