@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from customer_timeline.projections.evidence import Evidence
 from customer_timeline.projections.identity import Pair, glues
+from customer_timeline.projections.journal import FencedError
 from customer_timeline.projections.postgres.copy_text import uuid_array
 from customer_timeline.projections.postgres.identity_decision import Decider, Groups, Locked, Retry, Settlement
 from customer_timeline.projections.postgres.identity_graph import GraphReader, members_of
@@ -171,6 +172,9 @@ class Attempt:
         stale = [i for i, known in remembered.items() if self._gen_of(known) != known.gen]
         fresh = self.read(stale)
         needed = {known.customer_id for known in (*current.values(), *fresh.values())}
+        if len(current) < len(unknown):
+            # Identifiers are never deleted one by one: the tables were emptied under this worker.
+            raise FencedError("The tables were emptied while the worker ran; nothing was written.")
         if stale or needed - self.rows.keys():
             raise Retry(needed, stale)
         self.known = {**remembered, **current}

@@ -67,6 +67,18 @@ def test_partitions_given_up_in_peace_leave_the_connection_alone(table: Table) -
     assert table.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) == [(1,)]
 
 
+def test_tables_that_are_emptied_under_a_worker_fence_it_off(table: Table) -> None:
+    """What it remembers of identifiers is gone; it must rejoin, not stop."""
+    table.left.apply(event("e1", 1, "email:a@x.test"))
+    connection = psycopg2.connect(table.url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE customer_timeline.timeline, customer_timeline.identifier, customer_timeline.customer")
+        cursor.execute("UPDATE customer_timeline.projector_offset SET next_offset = 0, epoch = epoch + 1")
+    connection.close()
+    with pytest.raises(FencedError, match="emptied"):
+        table.left.start(event("e2", 2, "email:a@x.test")).result()
+
+
 def test_tables_of_another_projection_version_are_refused(table: Table) -> None:
     table.left.apply(event("e1", 1, "email:a@x.test"))
     connection = psycopg2.connect(table.url)
