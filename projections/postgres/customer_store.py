@@ -60,7 +60,7 @@ class CustomerStore:
             return self._refold(plan.refold)
         facts: CustomerFacts | None = None
         for row in plan.combine:
-            more = projection.decode(row.facts.encode())
+            more = projection.decode(row.facts)
             if facts is None:
                 facts = more
             else:
@@ -75,7 +75,7 @@ class CustomerStore:
         """Fold a customer's events again; the batch's are in the timeline by now."""
         facts = self._projection.initial()
         self._cursor.execute(self._sql["events_of_members"], {"ids": uuid_array(members)})
-        for value, recorded_at, _ in self._cursor.fetchall():
+        for value, recorded_at in self._cursor.fetchall():
             self._projection.apply(facts, self._timeline.decode_stored(value, recorded_at))
         return facts
 

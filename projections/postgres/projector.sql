@@ -37,7 +37,7 @@ SELECT event_id::text, record_hash::text, (extract(epoch FROM recorded_at) * 100
 FROM timeline WHERE event_id = ANY (%(ids)s::uuid[])
 
 -- lock_records: the records that compete, held until this batch has decided
-SELECT event_id::text, event::text, recorded_at, part, position, record_hash::text
+SELECT event_id::text, event::text, recorded_at
 FROM timeline WHERE event_id = ANY (%(ids)s::uuid[]) ORDER BY event_id FOR UPDATE
 
 -- lower_recorded: a copy that the log took in earlier
@@ -230,17 +230,9 @@ WITH RECURSIVE mine (thing_id) AS (
     UNION
     SELECT t.thing_id FROM thing t JOIN mine m ON t.via_thing_id = m.thing_id WHERE t.owner_id IS NULL
 )
-SELECT event::text, recorded_at, anchor_id::text FROM timeline WHERE anchor_id = ANY (%(ids)s::uuid[])
+SELECT event::text, recorded_at FROM timeline WHERE anchor_id = ANY (%(ids)s::uuid[])
 UNION ALL
-SELECT t.event::text, t.recorded_at, t.anchor_id::text FROM timeline t JOIN mine m ON t.anchor_id = m.thing_id
-
--- things_of_members: whose each thing is that belongs to given identifiers
-WITH RECURSIVE mine (thing_id, owner_id) AS (
-    SELECT thing_id, owner_id FROM thing WHERE owner_id = ANY (%(ids)s::uuid[])
-    UNION
-    SELECT t.thing_id, m.owner_id FROM thing t JOIN mine m ON t.via_thing_id = m.thing_id WHERE t.owner_id IS NULL
-)
-SELECT thing_id::text, owner_id::text FROM mine
+SELECT t.event::text, t.recorded_at FROM timeline t JOIN mine m ON t.anchor_id = m.thing_id
 
 -- events_naming: events that count and name given identifiers: those of their own, and those of identifiers they are linked to
 SELECT event::text, recorded_at FROM timeline

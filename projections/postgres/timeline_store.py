@@ -181,7 +181,7 @@ class TimelineStore:
         lost: list[DecodedEvent] = []
         earlier: list[Replacement] = []
         equal = 0
-        for event_id, stored, recorded_at, _, _, _ in cursor.fetchall():
+        for event_id, stored, recorded_at in cursor.fetchall():
             before = self.decode_stored(stored, recorded_at)
             arrival = arrivals[event_id]
             stood = standing(before, self._codec.canonical_hash)
