@@ -107,10 +107,11 @@ def test_the_version_of_the_rules_is_told() -> None:
     assert tzdata_version()[:4].isdigit()
 
 
-def test_more_hours_than_the_cache_holds_are_still_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("customer_timeline.projections.calendar._CACHED_HOURS", 3)
+def test_more_days_than_the_cache_holds_are_still_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("customer_timeline.projections.calendar._CACHED_DAYS", 3)
     calendar = BusinessCalendar("Europe/Berlin")
-    start = datetime(2026, 3, 28, 20, tzinfo=UTC)
-    for hour in range(12):
+    start = datetime(2026, 3, 26, 20, tzinfo=UTC)
+    for hour in range(12 * 24):
         instant = start + timedelta(hours=hour)
+        assert calendar.month(to_micros(instant)) == f"{instant.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m}"
         assert calendar.day(to_micros(instant)) == instant.astimezone(ZoneInfo("Europe/Berlin")).toordinal() - 719163
