@@ -10,9 +10,8 @@ from typing import Any, Final, TypedDict
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
-from customer_timeline.schemas.decoded import Actor, DecodedEvent
+from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
-DIRECTION: Final[dict[Actor, str]] = {"customer": "inbound", "company": "outbound", "system": "system"}
 DIRECTIONS: Final = ("inbound", "outbound", "system")
 
 

@@ -6,13 +6,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 
 Observer = Callable[[str], None]
+
+
+class FetchedRecord(Protocol):
+    """A record as a consumer hands it over (aiokafka's `ConsumerRecord`). `timestamp`: append time in milliseconds."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Record(NamedTuple):
@@ -25,13 +42,22 @@ class Record(NamedTuple):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
 
+    @classmethod
+    def of(cls, raw: FetchedRecord) -> Record:
+        """What a consumer handed over, kept."""
+        return cls(raw.partition, raw.offset, appended_at(raw), raw.key, raw.value, tuple(raw.headers))
+
+
+def appended_at(raw: FetchedRecord) -> datetime:
+    """When the log took the record in; Kafka says so in whole milliseconds."""
+    return EPOCH + timedelta(milliseconds=raw.timestamp)
+
 
 class Placed(NamedTuple):
-    """A decoded event and where its record stands."""
+    """A decoded event and the record that it was read from."""
 
     event: DecodedEvent
-    partition: int
-    position: int
+    raw: FetchedRecord
 
 
 class Rejected(NamedTuple):
@@ -42,10 +68,13 @@ class Rejected(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Positions of one partition that a batch covers: `expected` inclusive, `until` exclusive."""
+    """Positions of one partition that a batch covers: `expected` inclusive, `until` exclusive. `appended_at`: when the
+    log took its last record in.
+    """
 
     expected: int
     until: int
+    appended_at: datetime
 
 
 class Batch(NamedTuple):
@@ -55,7 +84,11 @@ class Batch(NamedTuple):
     placed: Sequence[Placed]
     rejected: Sequence[Rejected]
     spans: Mapping[int, Span]
-    records: Sequence[Record]
+
+    @property
+    def records(self) -> int:
+        """How many records it covers."""
+        return len(self.placed) + len(self.rejected)
 
 
 class Assignment(NamedTuple):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from customer_timeline.schemas.catalogue import CATALOGUE
-from customer_timeline.schemas.decoded import DecodedEvent, Identifier, QualityNote, Thing, to_micros
+from customer_timeline.schemas.decoded import Actor, DecodedEvent, Identifier, QualityNote, Thing, to_micros
 from customer_timeline.schemas.envelope import (
     MAX_EVENT_BYTES,
     Event,
@@ -33,7 +33,7 @@ from customer_timeline.schemas.identifiers import IdentifierSpace
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 from customer_timeline.schemas.record_times import occurred_at, recorded_at
 from customer_timeline.schemas.rejection import from_validation, unknown_type
-from customer_timeline.schemas.touchpoint import CHANNELS, IdentityDecision, TouchpointData
+from customer_timeline.schemas.touchpoint import CHANNELS, IdentityDecision, Touchpoint, TouchpointData
 from customer_timeline.schemas.upcasters import UPCASTERS, Upcasters
 
 DEFAULT_MAX_FUTURE: Final = timedelta(minutes=5)
@@ -46,22 +46,21 @@ _SAID: Final = {
 
 
 class _TypeFacts(NamedTuple):
-    """What a type declares, looked up once."""
+    """What a type declares, looked up once. `usual`: who acts, and whether it is a sign of life, where neither the
+    event's own fields nor `actor` and `automated` have a say in it."""
 
     concerns_customer: bool
     listed: bool
     continues_thing: bool
     thing_fields: tuple[tuple[str, str], ...]
     least_revision: int
+    usual: tuple[Actor, bool] | None
 
 
-class _Named(NamedTuple):
-    """Whom and what an event names."""
-
-    identifiers: tuple[Identifier, ...]
-    things: tuple[Thing, ...]
-    notes: tuple[QualityNote, ...]
-    decides: tuple[Identifier, Identifier] | None
+# Whom and what an event names: identifiers, things, notes on what was dropped, and the two that a decision is about. A
+# plain tuple, because one is made for every event.
+_Named = tuple[tuple[Identifier, ...], tuple[Thing, ...], tuple[QualityNote, ...], tuple[Identifier, Identifier] | None]
+_NOBODY: Final[_Named] = ((), (), (), None)
 
 
 class Codec:
@@ -102,30 +101,37 @@ class Codec:
         event = self._read(value)
         data: TouchpointData = event.data
         facts = self._facts[type(data)]
-        named = self._name(event, facts)
+        identifiers, things, notes, decides = self._name(event, facts)
         recorded = recorded_at(event, appended_at, recorded_header)
         occurred = occurred_at(event, recorded, self.max_future)
-        # By position: names would cost every event another half microsecond.
-        return DecodedEvent(
-            event_id(event.source, event.id),
-            event.type,
-            event.source,
-            event.id,
-            occurred,
-            to_micros(occurred),
-            recorded,
-            event.revision,
-            data.acting(),
-            data.is_sign_of_life(),
-            getattr(data, "channel", None),
-            named.identifiers,
-            named.things,
-            facts.continues_thing,
-            facts.listed,
-            named.notes,
-            data,
-            value or b"",
-            named.decides,
+        if facts.usual is not None and data.actor is None and not data.automated:  # type: ignore[attr-defined]
+            actor, life = facts.usual
+        else:
+            actor, life = data.acting(), data.is_sign_of_life()
+        # Not through the class's own constructor: its Python frame would cost every event another microsecond.
+        return tuple.__new__(
+            DecodedEvent,
+            (
+                event_id(event.source, event.id),
+                event.type,
+                event.source,
+                event.id,
+                occurred,
+                to_micros(occurred),
+                recorded,
+                event.revision,
+                actor,
+                life,
+                getattr(data, "channel", None),
+                identifiers,
+                things,
+                facts.continues_thing,
+                facts.listed,
+                notes,
+                data,
+                value or b"",
+                decides,
+            ),
         )
 
     def parse(self, value: bytes) -> Event[Any]:
@@ -147,12 +153,12 @@ class Codec:
         Speed rests on it, correctness does not.
         """
         facts = self._facts[type(event.data)]
-        named = self._name(event, facts)
-        if named.decides is not None:
-            return named.decides[0].identifier_id.encode()
-        if named.things and (facts.continues_thing or not named.identifiers):
-            return named.things[0].thing_id.encode()
-        return named.identifiers[0].identifier_id.encode() if named.identifiers else None
+        identifiers, things, _, decides = self._name(event, facts)
+        if decides is not None:
+            return decides[0].identifier_id.encode()
+        if things and (facts.continues_thing or not identifiers):
+            return things[0].thing_id.encode()
+        return identifiers[0].identifier_id.encode() if identifiers else None
 
     def canonical_hash(self, content: bytes | Event[Any] | DecodedEvent) -> bytes:
         """SHA-256 (32 bytes) of the canonical content: the event at its newest version, without time and revision.
@@ -228,10 +234,8 @@ class Codec:
 
     def _name(self, event: Event[Any], facts: _TypeFacts) -> _Named:
         data = event.data
-        if isinstance(data, IdentityDecision):
-            return _Named((), (), (), self._pair(data))
         if not facts.concerns_customer:
-            return _Named((), (), (), None)
+            return ((), (), (), self._pair(data)) if isinstance(data, IdentityDecision) else _NOBODY
         identifiers, notes = self.space.usable(data.identifiers)
         things: tuple[Thing, ...] = ()
         for field, kind in facts.thing_fields:
@@ -241,7 +245,7 @@ class Codec:
         if not identifiers and not things:
             detail = "expected an identifier that can be used, or a thing such as order_id" + _why(notes)
             raise InvalidEvent(RejectionReason.NO_USABLE_IDENTIFIER, detail, type=event.type, field="data.identifiers")
-        return _Named(identifiers, things, notes, None)
+        return identifiers, things, notes, None
 
     def _pair(self, data: IdentityDecision) -> tuple[Identifier, Identifier]:
         for field in ("a", "b"):
@@ -260,8 +264,12 @@ class Codec:
 
 
 def _facts(data: type[TouchpointData]) -> _TypeFacts:
+    usual: tuple[Actor, bool] | None = None
+    # A type that looks into its own fields has a rule of its own instead of the shared one.
+    if issubclass(data, Touchpoint) and data.who != "direction" and data._would_be_life is Touchpoint._would_be_life:
+        usual = (data.who, data.life)
     return _TypeFacts(
-        data.concerns_customer, data.listed, data.continues_thing(), data.thing_fields(), data.least_revision
+        data.concerns_customer, data.listed, data.continues_thing(), data.thing_fields(), data.least_revision, usual
     )
 
 

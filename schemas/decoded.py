@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Actor = Literal["customer", "company", "system"]
 Direction = Literal["inbound", "outbound", "system"]
 
-_DIRECTIONS: dict[Actor, Direction] = {"customer": "inbound", "company": "outbound", "system": "system"}
+DIRECTION: dict[Actor, Direction] = {"customer": "inbound", "company": "outbound", "system": "system"}
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ class DecodedEvent(NamedTuple):
     @property
     def direction(self) -> Direction:
         """`inbound` where the customer acted, `outbound` where we did, else `system`."""
-        return _DIRECTIONS[self.actor]
+        return DIRECTION[self.actor]
 
     @property
     def strongest_id(self) -> str | None:

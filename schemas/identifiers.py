@@ -126,16 +126,17 @@ class IdentifierSpace:
         that was dropped."""
         lookup = self._entry
         found: list[_Entry] = []
-        notes: list[QualityNote] = []
+        notes: tuple[QualityNote, ...] = ()
         for index, ref in enumerate(given):
             entry = lookup(ref.kind, ref.value)
             if isinstance(entry, str):
-                notes.append(QualityNote(f"identifiers[{index}]", ref.kind, entry))
+                notes += (QualityNote(f"identifiers[{index}]", ref.kind, entry),)
             elif entry not in found:
                 found.append(entry)
-        if len(found) > 1:
-            found.sort()
-        return tuple([entry[2] for entry in found]), tuple(notes)
+        if len(found) == 1:
+            return (found[0][2],), notes
+        found.sort()
+        return tuple([entry[2] for entry in found]), notes
 
     def _make_entry(self, kind: str, raw: str) -> _Entry | Refusal:
         policy = self.policy.of(kind)

@@ -256,6 +256,13 @@ def _check_json(value: Any, depth: int, budget: int) -> int:
 
 
 def _checked_object(value: dict[str, Any]) -> dict[str, Any]:
+    # Nearly every object that is sent is a handful of texts, which need no walk.
+    if len(value) < _MAX_ATTRIBUTE_VALUES:
+        for key, inner in value.items():
+            if type(inner) is not str or len(key) > 256:
+                break
+        else:
+            return value
     _check_json(value, 0, _MAX_ATTRIBUTE_VALUES)
     return value
 

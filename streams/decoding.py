@@ -4,63 +4,55 @@ skipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from customer_timeline.projections.journal import Batch, Placed, Record, Rejected, Span
+from customer_timeline.projections.journal import (
+    Batch,
+    FetchedRecord,
+    Placed,
+    Record,
+    Rejected,
+    Span,
+    appended_at,
+)
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import EPOCH
 from customer_timeline.schemas.errors import InvalidEvent
 
 RECORDED_HEADER = "recordedtime"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class FetchedRecord(Protocol):
-    """What this module reads of a consumer's record (aiokafka's `ConsumerRecord`)."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
 
 def decode_batch(
-    topic: str, fetched: Mapping[int, Sequence[FetchedRecord]], next_offsets: Mapping[int, int], codec: Codec
+    topic: str,
+    fetched: Mapping[int, Sequence[FetchedRecord]],
+    next_offsets: Mapping[int, int],
+    codec: Codec,
+    between: Callable[[], object] = lambda: None,
 ) -> Batch:
-    """Decode what was fetched, by partition. `next_offsets`: where each partition stands before it."""
+    """Decode what was fetched, by partition. `next_offsets`: where each partition stands before it.
+
+    `between` is called between any two records.
+    """
     placed: list[Placed] = []
     rejected: list[Rejected] = []
-    records: list[Record] = []
     spans: dict[int, Span] = {}
-    stamped, appended_at = 0, _EPOCH
+    decode = codec.decode
+    stamped, stamp = 0, EPOCH
     for partition, found in fetched.items():
         for raw in found:
+            between()
             if raw.timestamp != stamped:  # records that were appended together share it
-                # Kafka's append time is in whole milliseconds.
-                stamped, appended_at = raw.timestamp, _EPOCH + timedelta(milliseconds=raw.timestamp)
-            record = Record(partition, raw.offset, appended_at, raw.key, raw.value, tuple(raw.headers))
-            records.append(record)
+                stamped, stamp = raw.timestamp, appended_at(raw)
+            recorded = _recorded_header(raw.headers) if raw.headers else None
             try:
-                event = codec.decode(
-                    raw.value or b"", appended_at=appended_at, recorded_header=_recorded_header(record.headers)
-                )
+                event = decode(raw.value, appended_at=stamp, recorded_header=recorded)
             except InvalidEvent as error:
-                rejected.append(Rejected(record, error))
+                rejected.append(Rejected(Record.of(raw), error))
             else:
-                placed.append(Placed(event, partition, raw.offset))
+                placed.append(Placed(event, raw))
         if found:
-            spans[partition] = Span(next_offsets[partition], found[-1].offset + 1)
-    return Batch(topic, placed, rejected, spans, records)
+            spans[partition] = Span(next_offsets[partition], found[-1].offset + 1, appended_at(found[-1]))
+    return Batch(topic, placed, rejected, spans)
 
 
 def _recorded_header(headers: Sequence[tuple[str, bytes]]) -> str | None:

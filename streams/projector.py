@@ -248,7 +248,8 @@ class Projector(Service):
         }
 
         def work() -> _Prepared:
-            batch = decode_batch(self._config.topic, by_partition, starts, self._codec)
+            let_first = self._journal.turns.let_first
+            batch = decode_batch(self._config.topic, by_partition, starts, self._codec, let_first)
             return _Prepared(batch, self._journal.prepare(batch), generation)
 
         prepared = await asyncio.get_running_loop().run_in_executor(self._decoder, work)
@@ -287,17 +288,16 @@ class Projector(Service):
         await self._after(prepared.batch, outcome, consumer)
 
     async def _after(self, batch: Batch, outcome: Applied, consumer: AIOKafkaConsumer) -> None:
-        self._metrics.applied(outcome, len(batch.records))
+        self._metrics.applied(outcome, batch.records)
         self._batches += 1
         self._collect_garbage()
-        last = {record.partition: record for record in batch.records}
         for partition, span in batch.spans.items():
             at = TopicPartition(self._config.topic, partition)
             if at in consumer.assignment():
                 highwater = consumer.highwater(at)
                 behind = max(0, (highwater or span.until) - span.until)
                 self._metrics.lag_events.labels(partition).set(behind)
-                age = time.time() - last[partition].appended_at.timestamp() if behind else 0.0
+                age = time.time() - span.appended_at.timestamp() if behind else 0.0
                 self._metrics.lag_seconds.labels(partition).set(max(0.0, age))
             self._applied[partition] = span.until
 

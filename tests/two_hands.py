@@ -22,7 +22,7 @@ from reference.log_model import reference
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.journal import Applied, Span
+from customer_timeline.projections.journal import Applied
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
@@ -67,8 +67,8 @@ class Log:
         self.records: list[LoggedRecord] = []
         self._ends: dict[int, int] = {}
 
-    def append(self, partition: int, values: Sequence[bytes]) -> tuple[list[_Fetched], Span]:
-        """Append to one partition; returns the records and the span that they cover."""
+    def append(self, partition: int, values: Sequence[bytes]) -> tuple[list[_Fetched], int]:
+        """Append to one partition; returns the records and the offset of the first."""
         start = self._ends.get(partition, 0)
         fetched = []
         for value in values:
@@ -77,7 +77,7 @@ class Log:
             self._ends[partition] = offset + 1
             self.records.append(LoggedRecord(value, moment, partition, offset))
             fetched.append(_Fetched(partition, offset, int(moment.timestamp() * 1000), value))
-        return fetched, Span(start, self._ends.get(partition, 0))
+        return fetched, start
 
 
 class Hand:
@@ -114,8 +114,8 @@ class Hand:
 
     def start(self, *values: bytes) -> Future[Applied]:
         """Append now, apply on the hand's own thread."""
-        fetched, span = self._log.append(self.partition, values)
-        return self.submit(fetched, {self.partition: span.expected})
+        fetched, start = self._log.append(self.partition, values)
+        return self.submit(fetched, {self.partition: start})
 
     def submit(self, fetched: Sequence[Any], starts: Mapping[int, int]) -> Future[Applied]:
         """Apply records that go on at `starts`."""

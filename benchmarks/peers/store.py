@@ -13,9 +13,7 @@ from psycopg2.extras import execute_values
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
-from customer_timeline.schemas.decoded import DecodedEvent, Identifier, from_micros
-
-DIRECTIONS = {"customer": "inbound", "company": "outbound", "system": "system"}
+from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent, Identifier, from_micros
 
 INSERT_TIMELINE = """
 INSERT INTO timeline (event_id, anchor_id, strongest_id, identifier_ids, thing_ids, type, channel, direction,
@@ -56,7 +54,7 @@ def timeline_row(event: DecodedEvent, partition: int, offset: int) -> tuple[Any,
         [thing.thing_id for thing in event.things] or None,
         event.type,
         event.channel,
-        DIRECTIONS[event.actor],
+        DIRECTION[event.actor],
         event.sign_of_life,
         event.listed,
         event.occurred_at,

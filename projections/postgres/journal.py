@@ -24,7 +24,7 @@ from customer_timeline.projections.journal import (
     Batch,
     FencedError,
     Observer,
-    Placed,
+    Record,
     RefusedError,
     Rejected,
     UnstorableRecordError,
@@ -37,6 +37,7 @@ from customer_timeline.projections.postgres.identity_work import IdentityMemory,
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
+from customer_timeline.projections.postgres.turns import Turns
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
@@ -83,6 +84,8 @@ class PostgresJournal:
         self._session: _Session | None = None
         self._seconds: dict[str, float] = {}
         self._last_step = 0.0
+        self.turns = Turns()
+        """`apply` goes first; `prepare` of the next batch lets it."""
 
     def assign(self, topic: str, topic_id: str | None, partitions: Sequence[int]) -> Mapping[int, Assignment]:
         """Take partitions over; see `Journal.assign`.
@@ -131,16 +134,28 @@ class PostgresJournal:
 
     def prepare(self, batch: Batch) -> tuple[dict[str, Arrival], int]:
         """The part of `apply` that needs no database; may run in another thread while the batch before is applied."""
-        return arrivals_of(batch.placed, self._codec.canonical_hash)
+        return arrivals_of(batch.placed, self._codec.canonical_hash, self.turns.let_first)
 
     def apply(self, batch: Batch, prepared: tuple[dict[str, Arrival], int] | None = None) -> Applied:
         """Write the batch and its offsets, all or nothing; see `Journal.apply`.
 
         Raises TransientStorageError, FencedError or RefusedError; a record that Postgres refuses becomes a dead letter.
         """
+        arrivals, duplicates = prepared if prepared is not None else self.prepare(batch)
+        with self.turns.computing():
+            return self._apply(batch, arrivals, duplicates)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # -- one batch ----------------------------------------------------------------------------------------------------
+
+    def _apply(self, batch: Batch, arrivals: dict[str, Arrival], duplicates: int) -> Applied:
         self._seconds = {}
         self._last_step = time.perf_counter()
-        arrivals, duplicates = prepared if prepared is not None else self.prepare(batch)
         dead = Counter(str(rejected.error.reason) for rejected in batch.rejected)
         with self._transaction() as session:
             self._step("begun")
@@ -160,14 +175,6 @@ class PostgresJournal:
         return Applied(
             outcome.new, outcome.duplicates, outcome.replaced, dict(dead), outcome.customers, dict(self._seconds)
         )
-
-    def close(self) -> None:
-        """Give the connection back."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    # -- one batch ----------------------------------------------------------------------------------------------------
 
     def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: _Outcome) -> None:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
@@ -225,13 +232,11 @@ class PostgresJournal:
 
     def _bury_event(self, session: _Session, batch: Batch, event_id: str, error: str) -> int:
         """Every record of an event that Postgres refuses; returns how many."""
-        places = {(p.partition, p.position): p for p in batch.placed if p.event.event_id == event_id}
-        for record in batch.records:
-            placed: Placed | None = places.get((record.partition, record.position))
-            if placed is not None:
-                refusal = InvalidEvent(RejectionReason.UNSTORABLE, error, type=placed.event.type)
-                self._bury(session, batch.topic, Rejected(record, refusal))
-        return len(places)
+        refused = [placed for placed in batch.placed if placed.event.event_id == event_id]
+        for placed in refused:
+            refusal = InvalidEvent(RejectionReason.UNSTORABLE, error, type=placed.event.type)
+            self._bury(session, batch.topic, Rejected(Record.of(placed.raw), refusal))
+        return len(refused)
 
     def _announce(self, session: _Session, outcome: _Outcome, batch: Batch) -> None:
         """Outbox rows: customers that are now under another id. New touchpoints are not announced: the topic of changes
@@ -239,7 +244,7 @@ class PostgresJournal:
         """
         if not outcome.changes:
             return
-        created_at = max(record.appended_at for record in batch.records)
+        created_at = max(span.appended_at for span in batch.spans.values())
         for change in outcome.changes:
             payload = orjson.dumps({"customer_id": change.customer_id, "former_ids": change.former}).decode()
             session.cursor.execute(
@@ -282,7 +287,8 @@ class PostgresJournal:
                 self._reattach(self._session)
             session = self._session
             yield session
-            session.connection.commit()
+            with self.turns.waiting():
+                session.connection.commit()
         except psycopg2.Error as error:
             self._abandon()
             raise translated(error) from error
@@ -352,10 +358,13 @@ class _Session:
     def __init__(self, connection: Connection, journal: PostgresJournal) -> None:
         self.connection = connection
         connection.autocommit = False
-        self.cursor = connection.cursor()
+        self.cursor = connection.cursor(cursor_factory=journal.turns.cursor_class())
         # A worker that hangs inside a transaction must not hold its locks for ever.
         self.cursor.execute("SET idle_in_transaction_session_timeout = '10s'")
         self.cursor.execute("SET jit = off")
+        # A batch of 5,000 events is sorted once and stands in a temporary table; neither should go to disk.
+        self.cursor.execute("SET work_mem = '64MB'")
+        self.cursor.execute("SET temp_buffers = '64MB'")
         sql, observe = journal._sql, journal._step
         self.timeline = TimelineStore(self.cursor, sql, journal._codec)
         self.things = ThingStore(self.cursor, sql, self.timeline)

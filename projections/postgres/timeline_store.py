@@ -7,22 +7,20 @@ corrections and retractions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from customer_timeline.projections.journal import Placed
+from customer_timeline.projections.journal import FetchedRecord, Placed
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, optional, uuid_array
 from customer_timeline.projections.records import ContentHash, Settled, Standing, Superseded, settle, standing
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
+from customer_timeline.schemas.decoded import DIRECTION, EPOCH, DecodedEvent, from_micros, to_micros
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
-
-_DIRECTION = {"customer": "inbound", "company": "outbound", "system": "system"}
 
 
 class Arrival(NamedTuple):
@@ -56,26 +54,33 @@ def record_hash(value: bytes) -> str:
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
-def arrivals_of(placed: Sequence[Placed], content_hash: ContentHash) -> tuple[dict[str, Arrival], int]:
+def arrivals_of(
+    placed: Sequence[Placed], content_hash: ContentHash, between: Callable[[], object] = lambda: None
+) -> tuple[dict[str, Arrival], int]:
     """Group a batch by event and prepare each event's row. Returns the arrivals and how many plain duplicates fell
     away.
 
-    Needs no database: it runs while Postgres works on the batch before.
+    Needs no database: it runs while Postgres works on the batch before. `between` is called between any two events.
     """
     by_event: dict[str, list[Placed]] = {}
     for one in placed:
         by_event.setdefault(one.event.event_id, []).append(one)
     arrivals: dict[str, Arrival] = {}
     duplicates = 0
+    recorded_at, recorded = EPOCH, ""
     for event_id, copies in by_event.items():
+        between()
         first = copies[0]
         superseded: tuple[Superseded, ...] = ()
         if len(copies) > 1:
             duplicates += len(copies) - 1
             first, superseded = _chosen(copies, content_hash)
             duplicates -= len(superseded)
-        digest = record_hash(first.event.value)
-        arrivals[event_id] = Arrival(first.event, superseded, digest, _row(first, digest))
+        event = first.event
+        if event.recorded_at is not recorded_at:  # records that were appended together share it
+            recorded_at, recorded = event.recorded_at, event.recorded_at.isoformat()
+        digest = record_hash(event.value)
+        arrivals[event_id] = Arrival(event, superseded, digest, _row(event, first.raw, digest, recorded))
     return arrivals, duplicates
 
 
@@ -88,33 +93,25 @@ def _chosen(copies: list[Placed], content_hash: ContentHash) -> tuple[Placed, tu
     return place, settled.superseded
 
 
-def _row(placed: Placed, digest: str) -> str:
-    event = placed.event
-    listed = event.listed
-    identifiers = event.identifiers if listed else ()
-    anchor = event.anchor_id if listed else None
+def _row(event: DecodedEvent, raw: FetchedRecord, digest: str, recorded: str) -> str:
+    """The event's row for COPY, columns in the order of `copy_incoming`. Runs for every event: keep it lean."""
+    identifiers = event.identifiers
+    if event.listed:
+        listed, anchor = "t", event.anchor_id or NULL
+    else:
+        listed, anchor, identifiers = "f", NULL, ()
+    if identifiers:
+        strongest = identifiers[0].identifier_id
+        ids = uuid_array([i.identifier_id for i in identifiers]) if len(identifiers) > 1 else f"{{{strongest}}}"
+    else:
+        strongest = ids = NULL
+    things = uuid_array([t.thing_id for t in event.things]) if event.things else NULL
     quality = orjson.dumps([note._asdict() for note in event.data_quality]).decode() if event.data_quality else None
-    return "\t".join(
-        (
-            event.event_id,
-            anchor or NULL,
-            identifiers[0].identifier_id if identifiers else NULL,
-            uuid_array([i.identifier_id for i in identifiers]) if identifiers else NULL,
-            uuid_array([t.thing_id for t in event.things]) if event.things else NULL,
-            event.type,
-            optional(event.channel),
-            _DIRECTION[event.actor],
-            "t" if event.sign_of_life else "f",
-            "t" if listed else "f",
-            event.occurred_at.isoformat(),
-            event.recorded_at.isoformat(),
-            str(event.revision),
-            str(placed.partition),
-            str(placed.position),
-            digest,
-            optional(quality),
-            escaped(event.value.decode()),
-        )
+    return (
+        f"{event.event_id}\t{anchor}\t{strongest}\t{ids}\t{things}\t{event.type}\t{optional(event.channel)}\t"
+        f"{DIRECTION[event.actor]}\t{'t' if event.sign_of_life else 'f'}\t{listed}\t{event.occurred_at.isoformat()}\t"
+        f"{recorded}\t{event.revision}\t{raw.partition}\t{raw.offset}\t{digest}\t{optional(quality)}\t"
+        f"{escaped(event.value.decode())}"
     )
 
 

@@ -21,12 +21,12 @@ def table(database: str) -> Iterator[Table]:
 def test_a_worker_that_was_replaced_writes_nothing(table: Table) -> None:
     table.left.apply(event("e1", 1, "email:a@x.test"))
     successor = Hand(table.url, table.log, 0)
-    fetched, span = table.log.append(0, [event("e2", 2, "email:a@x.test")])
+    fetched, start = table.log.append(0, [event("e2", 2, "email:a@x.test")])
     # Its connection was ended; with a new one, its epoch is the old one still.
     with pytest.raises(TransientStorageError):
-        table.left.submit(fetched, {0: span.expected}).result()
+        table.left.submit(fetched, {0: start}).result()
     with pytest.raises(FencedError, match="taken over partition 0"):
-        table.left.submit(fetched, {0: span.expected}).result()
+        table.left.submit(fetched, {0: start}).result()
     assert table.query("SELECT count(*) FROM timeline") == [(1,)]
     successor.close()
 

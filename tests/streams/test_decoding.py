@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from two_hands import POLICY, SECRET, TOPIC, Log, event
 
-from customer_timeline.projections.journal import Span
+from customer_timeline.projections.journal import Span, appended_at
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.decoding import decode_batch
 
@@ -17,15 +17,16 @@ CODEC = Codec(POLICY, SECRET)
 def test_what_decodes_is_placed_and_the_rest_is_rejected_with_its_reason() -> None:
     fetched, _ = Log().append(2, [event("e1", 1, "email:a@x.test"), b"{", event("e2", 2, "email:b@x.test")])
     batch = decode_batch(TOPIC, {2: fetched}, {2: 0}, CODEC)
-    assert [(placed.partition, placed.position) for placed in batch.placed] == [(2, 0), (2, 2)]
+    assert [(placed.raw.partition, placed.raw.offset) for placed in batch.placed] == [(2, 0), (2, 2)]
     assert [(rejected.record.position, rejected.error.reason) for rejected in batch.rejected] == [(1, "not_json")]
-    assert batch.spans == {2: Span(0, 3)}
+    assert batch.spans == {2: Span(0, 3, appended_at(fetched[2]))}
+    assert batch.records == 3
 
 
 def test_the_span_begins_where_the_partition_stood_although_the_log_left_positions_out() -> None:
     fetched, _ = Log().append(0, [event(f"e{n}", n, "email:a@x.test") for n in range(1, 4)])
     batch = decode_batch(TOPIC, {0: fetched[1:]}, {0: 0}, CODEC)
-    assert batch.spans == {0: Span(0, 3)}
+    assert batch.spans == {0: Span(0, 3, appended_at(fetched[2]))}
 
 
 def test_nothing_fetched_moves_nothing() -> None:
