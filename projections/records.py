@@ -2,11 +2,13 @@
 
 The answer depends on the set of records, not on who came first: greatest revision, then earliest time, then least
 hash of the canonical content. So a correction wins whenever it arrives, and two sources that disagree settle the same
-way on every worker and in every replay.
+way on every worker and in every replay. Of one content in several spellings the one with the least hash of its bytes
+is kept.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -45,6 +47,12 @@ class Settled(NamedTuple):
     superseded: tuple[Superseded, ...]
 
 
+def record_hash(value: bytes) -> str:
+    """BLAKE2b-128 of a record's bytes as UUID text: equal means the same record again."""
+    digest = hashlib.blake2b(value, digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
 def standing(event: DecodedEvent, content_hash: ContentHash) -> Standing:
     """The standing of one record; hashes its canonical content, so ask only where records compete."""
     return Standing(event.revision, event.occurred_us, content_hash(event))
@@ -56,7 +64,12 @@ def settle(records: Iterable[DecodedEvent], content_hash: ContentHash) -> Settle
     for record in records:
         rank = standing(record, content_hash)
         known = by_standing.get(rank)
-        if known is None or record.recorded_at < known.recorded_at:
-            by_standing[rank] = record
+        by_standing[rank] = record if known is None else _one_of(known, record)
     ranked = sorted(by_standing, key=lambda rank: (-rank.revision, rank.occurred_us, rank.content_hash))
     return Settled(by_standing[ranked[0]], tuple(Superseded(by_standing[rank], rank) for rank in ranked[1:]))
+
+
+def _one_of(left: DecodedEvent, right: DecodedEvent) -> DecodedEvent:
+    """One content told twice: the spelling that is kept, recorded when the log first took it in."""
+    kept = left if left.value == right.value else min(left, right, key=lambda record: record_hash(record.value))
+    return kept._replace(recorded_at=min(left.recorded_at, right.recorded_at))

@@ -81,19 +81,11 @@ class CustomerStore:
 
     def _row(self, plan: CustomerPlan, facts: CustomerFacts) -> str:
         columns = self._projection.columns(facts)
-        return "\t".join(
-            (
-                plan.customer_id,
-                str(plan.gen),
-                "t" if plan.contested else "f",
-                str(columns.events),
-                str(columns.signs_of_life),
-                _number(columns.first_event_us),
-                _number(columns.last_event_us),
-                _number(columns.last_sign_of_life_us),
-                str(columns.purchases),
-                escaped(self._projection.encode(facts).decode()),
-            )
+        return (
+            f"{plan.customer_id}\t{plan.gen}\t{'t' if plan.contested else 'f'}\t{columns.events}\t"
+            f"{columns.signs_of_life}\t{_number(columns.first_event_us)}\t{_number(columns.last_event_us)}\t"
+            f"{_number(columns.last_sign_of_life_us)}\t{columns.purchases}\t"
+            f"{escaped(self._projection.encode(facts).decode())}"
         )
 
 
@@ -105,5 +97,5 @@ def _unchanged(plan: CustomerPlan) -> bool:
     return (row.customer_id, row.gen, row.contested) == (plan.customer_id, plan.gen, plan.contested)
 
 
-def _number(value: int | None) -> str:
-    return NULL if value is None else str(value)
+def _number(value: int | None) -> int | str:
+    return NULL if value is None else value

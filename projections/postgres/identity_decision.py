@@ -219,7 +219,7 @@ class Decider:
         memory = a.memory
         for identifier_id, known in a.known.items():
             gen = settlement.plans[known.customer_id].gen
-            memory.identifiers[identifier_id] = known._replace(gen=gen)
+            memory.identifiers[identifier_id] = known if known.gen == gen else known._replace(gen=gen)
         for pair, evidence in a.work.evidence.items():
             memory.remember_bound(pair, memory.identifiers[pair[0]].gen, min(evidence))
 

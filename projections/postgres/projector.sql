@@ -37,11 +37,15 @@ SELECT event_id::text, record_hash::text, (extract(epoch FROM recorded_at) * 100
 FROM timeline WHERE event_id = ANY (%(ids)s::uuid[])
 
 -- lock_records: the records that compete, held until this batch has decided
-SELECT event_id::text, event::text, recorded_at
+SELECT event_id::text, event::text, recorded_at, record_hash::text
 FROM timeline WHERE event_id = ANY (%(ids)s::uuid[]) ORDER BY event_id FOR UPDATE
 
 -- lower_recorded: a copy that the log took in earlier
 UPDATE timeline SET recorded_at = LEAST(timeline.recorded_at, i.recorded_at)
+FROM incoming i WHERE i.event_id = timeline.event_id AND timeline.event_id = ANY (%(ids)s::uuid[])
+
+-- respell_records: the same content in the spelling that is kept, whichever came first
+UPDATE timeline SET event = i.event, record_hash = i.record_hash, part = i.part, position = i.position
 FROM incoming i WHERE i.event_id = timeline.event_id AND timeline.event_id = ANY (%(ids)s::uuid[])
 
 -- replace_records: records that win over the one that stood

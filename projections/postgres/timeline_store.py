@@ -6,7 +6,6 @@ corrections and retractions.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,15 @@ import orjson
 
 from customer_timeline.projections.journal import FetchedRecord, Placed
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, optional, uuid_array
-from customer_timeline.projections.records import ContentHash, Settled, Standing, Superseded, settle, standing
+from customer_timeline.projections.records import (
+    ContentHash,
+    Settled,
+    Standing,
+    Superseded,
+    record_hash,
+    settle,
+    standing,
+)
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DIRECTION, EPOCH, DecodedEvent, from_micros, to_micros
 
@@ -46,12 +53,6 @@ class Stored(NamedTuple):
     replaced: Sequence[Replacement]
     lost: Sequence[DecodedEvent]  # superseded records that arrived: their pairs still count for sharing
     duplicates: int
-
-
-def record_hash(value: bytes) -> str:
-    """BLAKE2b-128 of a record's bytes as UUID text: equal means the same record again."""
-    digest = hashlib.blake2b(value, digest_size=16).hexdigest()
-    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def arrivals_of(
@@ -89,8 +90,8 @@ def _chosen(copies: list[Placed], content_hash: ContentHash) -> tuple[Placed, tu
     if all(one.event.value == copies[0].event.value for one in copies):
         return copies[0]._replace(event=copies[0].event._replace(recorded_at=least)), ()
     settled: Settled = settle((one.event for one in copies), content_hash)
-    place = next(one for one in copies if one.event is settled.event)
-    return place, settled.superseded
+    place = next(one for one in copies if one.event.value == settled.event.value)
+    return place._replace(event=settled.event), settled.superseded
 
 
 def _row(event: DecodedEvent, raw: FetchedRecord, digest: str, recorded: str) -> str:
@@ -177,8 +178,9 @@ class TimelineStore:
         replaced: list[Replacement] = []
         lost: list[DecodedEvent] = []
         earlier: list[Replacement] = []
+        respelled: list[str] = []
         equal = 0
-        for event_id, stored, recorded_at in cursor.fetchall():
+        for event_id, stored, recorded_at, stored_hash in cursor.fetchall():
             before = self.decode_stored(stored, recorded_at)
             arrival = arrivals[event_id]
             stood = standing(before, self._codec.canonical_hash)
@@ -186,6 +188,8 @@ class TimelineStore:
             losers = list(arrival.superseded)
             if came == stood:
                 equal += 1
+                if arrival.record_hash < stored_hash:
+                    respelled.append(event_id)
                 if arrival.event.recorded_at < before.recorded_at:
                     earlier.append(Replacement(before, before._replace(recorded_at=arrival.event.recorded_at)))
             elif came.beats(stood):
@@ -199,6 +203,8 @@ class TimelineStore:
             self._mark_conflicts(winner.event_id, rank)
         if replaced:
             cursor.execute(sql["replace_records"], {"ids": uuid_array(r.event.event_id for r in replaced)})
+        if respelled:
+            cursor.execute(sql["respell_records"], {"ids": uuid_array(respelled)})
         if earlier:
             cursor.execute(sql["lower_recorded"], {"ids": uuid_array(r.event.event_id for r in earlier)})
         return [*replaced, *earlier], lost, equal

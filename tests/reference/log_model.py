@@ -47,7 +47,7 @@ class Told:
     decoded: DecodedEvent
     content_hash: bytes
     recorded_at: datetime
-    spellings: list[Any] = field(default_factory=list)
+    spellings: dict[str, Any] = field(default_factory=dict)  # by the hash of their bytes
 
     @property
     def rank(self) -> tuple[int, int, bytes]:
@@ -85,7 +85,7 @@ def history_of(records: Iterable[Record], codec: Codec) -> History:
         told = Told(decoded, codec.canonical_hash(value), decoded.recorded_at)
         told = found[decoded.event_id].setdefault(told.rank, told)
         told.recorded_at = min(told.recorded_at, decoded.recorded_at)
-        told.spellings.append(parsed(value))
+        told.spellings[hashlib.blake2b(value, digest_size=16).hexdigest()] = parsed(value)
     return History({e: [by[r] for r in sorted(by)] for e, by in found.items()}, dead)
 
 
@@ -188,14 +188,14 @@ def _timeline_row(told: Told, policy: IdentityPolicy) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "revision": event.revision,
         "data_quality": sorted(tuple(note) for note in event.data_quality),
-        "event": told.spellings,
+        "event": [told.spellings[min(told.spellings)]],
     }
 
 
 def _superseded(history: History) -> dict[Any, Any]:
     return {
         (event_id, t.decoded.revision, t.decoded.occurred_at, t.content_hash.hex()): {
-            "event": t.spellings,
+            "event": list(t.spellings.values()),
             "recorded_at": t.recorded_at,
         }
         for event_id, tellings in history.tellings.items()
