@@ -130,6 +130,10 @@ class RefusedError(StorageError):
     """The tables or the log are not the ones this worker knows; it must stop and say how to go on."""
 
 
+class UnforeseenError(CustomerTimelineError):
+    """An error that nobody thought of stopped the worker; the message says how to go on."""
+
+
 class Journal(Protocol):
     """The store of timeline and views, as the projector sees it. One instance per worker thread, not shared."""
 

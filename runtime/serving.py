@@ -55,6 +55,7 @@ def application() -> FastAPI:
         lag_probe=LagProbe(settings, SystemClock()),
         migrations_probe=pending,
         local_only=is_loopback(settings.api_host),
+        ready_max_lag_s=settings.ready_max_lag_s,
     )
     return create_app(wiring.reader(settings), config)
 

@@ -111,7 +111,16 @@ class Settings(BaseSettings):
         description="Name of this worker, unique in its group: killed and started again, it carries on at once.",
     )
     metrics_port: int | None = Field(
-        None, ge=0, le=65_535, description="Port of a worker's Prometheus metrics on loopback; 0 is any free one."
+        None, ge=0, le=65_535, description="Port of a worker's Prometheus metrics; 0 is any free one."
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address of a worker's metrics; they hold no personal data."
+    )
+    ready_max_lag_s: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that the views may be behind the log before `/readyz` says no.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -34,7 +34,7 @@ from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.assignments import Assignments
 from customer_timeline.streams.decoding import decode_batch
 from customer_timeline.streams.metrics import ProjectorMetrics
-from customer_timeline.streams.positions import check_position, lost_position
+from customer_timeline.streams.positions import check_position, lost_position, unforeseen
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
@@ -102,6 +102,7 @@ class Projector(Service):
         self._observer = observer
         self._next: dict[int, int] = {}
         self._applied: dict[int, int] = {}
+        self._standing: dict[int, int] = {}
         self._generation = 0
         self._batches = 0
         self._turn = asyncio.Lock()
@@ -148,7 +149,7 @@ class Projector(Service):
                 return
             except Exception as error:
                 log.exception("worker_stopped_by_unforeseen_error", error=type(error).__name__)
-                await self._fail(error)
+                await self._fail(unforeseen(error, self._config.topic, self._standing))
                 return
 
     async def on_stop(self) -> None:
@@ -299,7 +300,7 @@ class Projector(Service):
                 self._metrics.lag_events.labels(partition).set(behind)
                 age = time.time() - span.appended_at.timestamp() if behind else 0.0
                 self._metrics.lag_seconds.labels(partition).set(max(0.0, age))
-            self._applied[partition] = span.until
+            self._applied[partition] = self._standing[partition] = span.until
 
     def _collect_garbage(self) -> None:
         """Between batches, and seldom: a collection walks the batch that is decoded already."""
@@ -315,6 +316,7 @@ class Projector(Service):
         async with self._turn:
             self._generation += 1
             self._next.clear()
+            self._standing.clear()
             if not partitions:
                 return
             places = [TopicPartition(self._config.topic, partition) for partition in partitions]
@@ -341,7 +343,7 @@ class Projector(Service):
                 check_position(self._config.topic, place.partition, at, first[place], end[place])
                 consumer.seek(place, at)
                 consumer.resume(place)
-                self._next[place.partition] = at
+                self._next[place.partition] = self._standing[place.partition] = at
             log.info("partitions_taken_over", partitions=list(partitions), next_offsets=dict(self._next))
 
     def trouble(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     instance: str | None = typer.Option(None, "--instance", help="Name of this worker, unique in its group."),
-    metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics on loopback."),
+    metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics."),
 ) -> None:
     """Run one worker: it shares the partitions with the others of its group, and stops cleanly on Ctrl-C or SIGTERM."""
     from customer_timeline.runtime.telemetry import configure_logging
@@ -39,7 +39,7 @@ def run_worker(settings: Settings) -> int:
     ensure_topics(settings.kafka_bootstrap, wiring.topics(settings))
     registry = CollectorRegistry()
     if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=registry)
+        start_http_server(settings.metrics_port, addr=settings.metrics_host, registry=registry)
     app = build_app(settings, registry)
     process = faust.Worker(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
     process.spinner = None  # it would print terminal codes between the log lines

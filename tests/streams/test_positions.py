@@ -1,11 +1,11 @@
-"""A position that the log does not hold is refused with the way on."""
+"""A worker that cannot go on says why, where it stands, and the way on."""
 
 from __future__ import annotations
 
 import pytest
 
 from customer_timeline.projections.journal import RefusedError
-from customer_timeline.streams.positions import check_position, lost_position
+from customer_timeline.streams.positions import check_position, lost_position, unforeseen
 
 
 @pytest.mark.parametrize("at", [10, 15, 20])
@@ -25,3 +25,13 @@ def test_a_consumer_that_lost_its_position_is_told_the_way_on() -> None:
     told = str(lost_position("touchpoints", ValueError()))
     assert "truncated or created again (ValueError)" in told
     assert "customer-timeline projection reset" in told
+
+
+def test_an_unforeseen_error_says_where_the_worker_stands_and_how_to_go_on_but_quotes_nothing() -> None:
+    cause = KeyError("ann@example.com")
+    stopped = unforeseen(cause, "touchpoints", {3: 17, 0: 4})
+    assert stopped.__cause__ is cause
+    assert "(KeyError)" in str(stopped)
+    assert "Postgres goes on in touchpoints at {0: 4, 3: 17}" in str(stopped)
+    assert "Start the worker again" in str(stopped)
+    assert "ann@example.com" not in str(stopped)
