@@ -10,7 +10,7 @@ happened: an aware datetime.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Required, TypedDict, Unpack
 
 from customer_timeline.producers.building import build
@@ -28,13 +28,29 @@ from customer_timeline.producers.parts import (
 from customer_timeline.schemas.envelope import Event
 from customer_timeline.schemas.touchpoint import Campaign, IdentifierRef, Location, Staff
 from customer_timeline.schemas.touchpoints.call import CallCompleted, CallMissed
-from customer_timeline.schemas.touchpoints.complaint import ComplaintOpened, ComplaintReopened, ComplaintResolved
+from customer_timeline.schemas.touchpoints.complaint import (
+    ComplaintAnswered,
+    ComplaintAssigned,
+    ComplaintClosed,
+    ComplaintOpened,
+    ComplaintReopened,
+    ComplaintResolved,
+)
+from customer_timeline.schemas.touchpoints.contract import ContractEnded, ContractRenewed, ContractSigned
 from customer_timeline.schemas.touchpoints.delivery import DeliveryCompleted
 from customer_timeline.schemas.touchpoints.email import EmailClicked, EmailOpened, EmailReplied, EmailSent
 from customer_timeline.schemas.touchpoints.identity import IdentityLinked
 from customer_timeline.schemas.touchpoints.page import PageViewed
 from customer_timeline.schemas.touchpoints.profile import ProfileUpdated, Traits
 from customer_timeline.schemas.touchpoints.purchase import Item, PurchaseCompleted, PurchaseRefunded
+from customer_timeline.schemas.touchpoints.request import (
+    RequestAnswered,
+    RequestAssigned,
+    RequestClosed,
+    RequestOpened,
+    RequestReopened,
+    RequestResolved,
+)
 from customer_timeline.schemas.touchpoints.retraction import EventRetracted
 from customer_timeline.schemas.touchpoints.survey import About, SurveyAnswered
 from customer_timeline.schemas.touchpoints.visit import VisitCompleted
@@ -55,9 +71,15 @@ __all__ = [
     "Traits",
     "call_completed",
     "call_missed",
+    "complaint_answered",
+    "complaint_assigned",
+    "complaint_closed",
     "complaint_opened",
     "complaint_reopened",
     "complaint_resolved",
+    "contract_ended",
+    "contract_renewed",
+    "contract_signed",
     "crm_id",
     "delivery_completed",
     "device_id",
@@ -77,6 +99,12 @@ __all__ = [
     "profile_updated",
     "purchase_completed",
     "purchase_refunded",
+    "request_answered",
+    "request_assigned",
+    "request_closed",
+    "request_opened",
+    "request_reopened",
+    "request_resolved",
     "survey_answered",
     "user_id",
     "visit_completed",
@@ -163,6 +191,45 @@ def call_missed(
     return build(CallMissed, shared, direction=direction, reason=reason)
 
 
+def complaint_answered(
+    *,
+    case_id: str,
+    text: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintAnswered]:
+    """We answered the customer, solved or not.
+
+    `complaint.answered.v1`
+    """
+    return build(ComplaintAnswered, shared, case_id=case_id, text=text)
+
+
+def complaint_assigned(
+    *,
+    case_id: str,
+    assignee: str,
+    step: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintAssigned]:
+    """The complaint was given to somebody; `step` says where it stands.
+
+    `complaint.assigned.v1`
+    """
+    return build(ComplaintAssigned, shared, case_id=case_id, assignee=assignee, step=step)
+
+
+def complaint_closed(
+    *,
+    case_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintClosed]:
+    """Nothing more is to be done about the complaint, solved or not.
+
+    `complaint.closed.v1`
+    """
+    return build(ComplaintClosed, shared, case_id=case_id)
+
+
 def complaint_opened(
     *,
     case_id: str,
@@ -214,6 +281,51 @@ def complaint_resolved(
     `complaint.resolved.v1`
     """
     return build(ComplaintResolved, shared, case_id=case_id, solution=solution, article_id=article_id)
+
+
+def contract_ended(
+    *,
+    contract_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractEnded]:
+    """The contract is over, from the event's time on; earlier than it was to run if somebody ended it.
+
+    `contract.ended.v1`
+    """
+    return build(ContractEnded, shared, contract_id=contract_id, reason=reason)
+
+
+def contract_renewed(
+    *,
+    contract_id: str,
+    ends_on: date,
+    total: Money | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractRenewed]:
+    """The contract goes on, to a new `ends_on`, that day included.
+
+    `contract.renewed.v1`
+    """
+    return build(ContractRenewed, shared, contract_id=contract_id, ends_on=ends_on, total=total)
+
+
+def contract_signed(
+    *,
+    contract_id: str,
+    starts_on: date,
+    ends_on: date,
+    total: Money | None = None,
+    terms: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractSigned]:
+    """A contract was signed; it runs from `starts_on` to `ends_on`, that day included.
+
+    `contract.signed.v1`
+    """
+    return build(
+        ContractSigned, shared, contract_id=contract_id, starts_on=starts_on, ends_on=ends_on, total=total, terms=terms
+    )
 
 
 def delivery_completed(
@@ -379,6 +491,100 @@ def purchase_refunded(
     return build(
         PurchaseRefunded, shared, order_id=order_id, refund_id=refund_id, total=total, items=items, reason=reason
     )
+
+
+def request_answered(
+    *,
+    case_id: str,
+    text: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestAnswered]:
+    """We answered the customer, solved or not.
+
+    `request.answered.v1`
+    """
+    return build(RequestAnswered, shared, case_id=case_id, text=text)
+
+
+def request_assigned(
+    *,
+    case_id: str,
+    assignee: str,
+    step: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestAssigned]:
+    """The request was given to somebody; `step` says where it stands.
+
+    `request.assigned.v1`
+    """
+    return build(RequestAssigned, shared, case_id=case_id, assignee=assignee, step=step)
+
+
+def request_closed(
+    *,
+    case_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestClosed]:
+    """Nothing more is to be done about the request, solved or not.
+
+    `request.closed.v1`
+    """
+    return build(RequestClosed, shared, case_id=case_id)
+
+
+def request_opened(
+    *,
+    case_id: str,
+    theme: str,
+    kind: Literal["question", "ticket", "suggestion", "task"],
+    description: str | None = None,
+    severity: Literal["low", "normal", "high"] | None = None,
+    sku: str | None = None,
+    order_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestOpened]:
+    """The customer asked, suggested or ordered something to be done.
+
+    `request.opened.v1`
+    """
+    return build(
+        RequestOpened,
+        shared,
+        case_id=case_id,
+        theme=theme,
+        kind=kind,
+        description=description,
+        severity=severity,
+        sku=sku,
+        order_id=order_id,
+    )
+
+
+def request_reopened(
+    *,
+    case_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestReopened]:
+    """The customer is not content with what was done.
+
+    `request.reopened.v1`
+    """
+    return build(RequestReopened, shared, case_id=case_id, reason=reason)
+
+
+def request_resolved(
+    *,
+    case_id: str,
+    solution: str | None = None,
+    article_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestResolved]:
+    """The customer has what was asked for.
+
+    `request.resolved.v1`
+    """
+    return build(RequestResolved, shared, case_id=case_id, solution=solution, article_id=article_id)
 
 
 def survey_answered(

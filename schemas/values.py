@@ -15,7 +15,16 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -186,6 +195,19 @@ def _only_iso_date(value: object) -> object:
 
 
 IsoDate = Annotated[date, BeforeValidator(_only_iso_date), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+def not_before(first: str) -> AfterValidator:
+    """Refuses a date earlier than that of the field `first`, which the model declares before this one."""
+
+    def check(value: date, info: ValidationInfo) -> date:
+        least = info.data.get(first)  # missing where that field itself was refused
+        if least is not None and value < least:
+            raise PydanticCustomError("too_early", "expected a date not earlier than {first}", {"first": first})
+        return value
+
+    return AfterValidator(check)
+
 
 # Line breaks and other controls have no place in names and ids; U+0000 in free text is left to the storage to refuse.
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"

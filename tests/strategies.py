@@ -45,6 +45,7 @@ UNUSABLE: tuple[Json, ...] = (
 )
 ORDERS = ("shop:1", "shop:2", "shop:3")
 CASES = ("desk:1", "desk:2")
+CONTRACTS = ("sap:1", "sap:2")
 CHANNELS = ("phone", "email", "web", "store")
 
 # No surrogates and no controls: what is refused or left to the storage has tests of its own.
@@ -58,7 +59,7 @@ _amounts = st.builds(
 _signed_amounts = st.builds(lambda sign, amount: sign + amount, st.sampled_from(("", "-")), _amounts)
 _money = st.fixed_dictionaries({"amount": _amounts, "currency": st.sampled_from(("USD", "EUR"))})
 _dates = st.dates().map(lambda day: day.isoformat())
-_orders, _cases = st.sampled_from(ORDERS), st.sampled_from(CASES)
+_orders, _cases, _contracts = st.sampled_from(ORDERS), st.sampled_from(CASES), st.sampled_from(CONTRACTS)
 _items = st.lists(
     st.fixed_dictionaries(
         {
@@ -129,6 +130,34 @@ _DECIDED = (
     {"kind": "phone", "value": "+442079460958"},
 )
 
+
+def _span(first: str, last: str) -> SearchStrategy[Json]:
+    """Two dates in order."""
+    return st.lists(st.dates(), min_size=2, max_size=2).map(
+        lambda days: {first: min(days).isoformat(), last: max(days).isoformat()}
+    )
+
+
+def _case(family: str, **required: SearchStrategy[Any]) -> dict[str, SearchStrategy[Json]]:
+    """The six types of a family of cases; `required` are what its opening says besides."""
+    opened = {"case_id": _cases, "theme": st.sampled_from(("delivery", "quality")), **required}
+    verbs = {
+        "opened": _data(
+            opened,
+            description=_words,
+            severity=st.sampled_from(("low", "normal", "high")),
+            sku=st.just("LAMP-1"),
+            order_id=_orders,
+        ),
+        "assigned": _data({"case_id": _cases, "assignee": st.just("agent-7")}, step=_words),
+        "answered": _data({"case_id": _cases}, text=_words),
+        "resolved": _data({"case_id": _cases}, solution=_words, article_id=st.just("kb-1")),
+        "reopened": _data({"case_id": _cases}, reason=_words),
+        "closed": _data({"case_id": _cases}),
+    }
+    return {f"{family}.{verb}.v1": fields for verb, fields in verbs.items()}
+
+
 OWN_FIELDS: dict[str, SearchStrategy[Json]] = {
     "profile.updated.v1": _data({"traits": _traits}),
     "call.completed.v1": _data(
@@ -167,14 +196,17 @@ OWN_FIELDS: dict[str, SearchStrategy[Json]] = {
         items=_items,
         reason=_words,
     ),
-    "complaint.opened.v1": _data(
-        {"case_id": _cases, "theme": st.sampled_from(("delivery", "quality"))},
-        description=_words,
-        severity=st.sampled_from(("low", "normal", "high")),
-        order_id=_orders,
+    **_case("complaint"),
+    **_case("request", kind=st.sampled_from(("question", "ticket", "suggestion", "task"))),
+    "contract.signed.v1": _span("starts_on", "ends_on").flatmap(
+        lambda span: _data(
+            {"contract_id": _contracts, **{name: st.just(day) for name, day in span.items()}},
+            total=_money,
+            terms=_words,
+        )
     ),
-    "complaint.resolved.v1": _data({"case_id": _cases}, solution=_words, article_id=st.just("kb-1")),
-    "complaint.reopened.v1": _data({"case_id": _cases}, reason=_words),
+    "contract.renewed.v1": _data({"contract_id": _contracts, "ends_on": _dates}, total=_money),
+    "contract.ended.v1": _data({"contract_id": _contracts}, reason=_words),
     "survey.answered.v1": _data(
         {"survey_id": st.just("s-1"), "via": st.sampled_from(("online", "phone", "paper", "other"))},
         csat=st.integers(1, 5),

@@ -37,19 +37,32 @@ RULES: list[tuple[str, dict[str, Any], Actor, bool]] = [
     ("purchase.completed.v1", {"recurring": True}, "customer", False),
     ("purchase.refunded.v1", {}, "system", False),
     ("complaint.opened.v1", {}, "customer", True),
+    ("complaint.assigned.v1", {}, "company", False),
+    ("complaint.answered.v1", {}, "company", False),
     ("complaint.resolved.v1", {}, "company", False),
     ("complaint.reopened.v1", {}, "customer", True),
+    ("complaint.closed.v1", {}, "company", False),
+    ("request.opened.v1", {}, "customer", True),
+    ("request.assigned.v1", {}, "company", False),
+    ("request.answered.v1", {}, "company", False),
+    ("request.resolved.v1", {}, "company", False),
+    ("request.reopened.v1", {}, "customer", True),
+    ("request.closed.v1", {}, "company", False),
+    ("contract.signed.v1", {}, "system", False),
+    ("contract.renewed.v1", {}, "system", False),
+    ("contract.ended.v1", {}, "system", False),
     ("survey.answered.v1", {}, "customer", True),
     ("delivery.completed.v1", {}, "system", False),
     ("identity.linked.v1", {}, "system", False),
     ("event.retracted.v1", {}, "system", False),
 ]
+CASE_VERBS = ("assigned", "answered", "resolved", "reopened", "closed")
 TOUCHPOINTS = [rule for rule in RULES if CATALOGUE[rule[0]].listed]
 
 
 def test_the_catalogue_holds_the_types_of_this_version() -> None:
     assert sorted({rule[0] for rule in RULES}) == TYPES
-    assert len(TYPES) == 18
+    assert len(TYPES) == 30
 
 
 @pytest.mark.parametrize("type_name", TYPES)
@@ -100,8 +113,9 @@ def test_what_begins_a_thing_does_not_continue_it() -> None:
     continuing = {name for name, data in CATALOGUE.items() if data.continues_thing()}
     assert continuing == {
         "purchase.refunded.v1",
-        "complaint.resolved.v1",
-        "complaint.reopened.v1",
+        *(f"{case}.{verb}.v1" for case in ("complaint", "request") for verb in CASE_VERBS),
+        "contract.renewed.v1",
+        "contract.ended.v1",
         "delivery.completed.v1",
     }
 
@@ -128,6 +142,18 @@ def test_twenty_identifiers_are_the_most() -> None:
     assert rejection(with_data("page.viewed.v1", identifiers=named)).field == "data.identifiers"
 
 
+def test_a_contract_does_not_end_before_it_starts() -> None:
+    found = rejection(with_data("contract.signed.v1", starts_on="2026-02-01", ends_on="2026-01-31"))
+    assert (found.reason, found.field) == ("invalid_field", "data.ends_on")
+    assert found.detail == "expected a date not earlier than starts_on"
+    one_day = with_data("contract.signed.v1", starts_on="2026-02-01", ends_on="2026-02-01")
+    assert decode(one_day).type == "contract.signed.v1"
+
+
+def test_a_date_that_is_none_is_told_before_what_it_is_compared_with() -> None:
+    assert rejection(with_data("contract.signed.v1", starts_on="2026-02-30")).field == "data.starts_on"
+
+
 def test_null_forgets_a_trait_and_absence_says_nothing() -> None:
     traits = decode(with_data("profile.updated.v1", traits={"gender": None, "company": "Acme"})).data.traits  # type: ignore[attr-defined]
     assert traits.forgotten == {"gender"}
@@ -150,6 +176,11 @@ PERSONAL = {
     "purchase.refunded.v1": {"reason"},
     "survey.answered.v1": {"comment"},
     "complaint.opened.v1": {"description"},
+    "complaint.answered.v1": {"text"},
+    "request.opened.v1": {"description"},
+    "request.resolved.v1": {"solution"},
+    "contract.signed.v1": {"terms"},
+    "contract.ended.v1": {"reason"},
 }
 COMMON_PERSONAL = {"identifiers[].value", "attributes", "location.lat", "location.lon"}
 
