@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from customer_timeline.schemas.field_rules import not_before
 from customer_timeline.schemas.touchpoint import CustomerTouchpoint
-from customer_timeline.schemas.values import IsoDate, LongText, Money, Personal, ThingId, not_before
+from customer_timeline.schemas.values import IsoDate, LongText, Money, Personal, ThingId
 
 
 class ContractSigned(CustomerTouchpoint):
