@@ -1,4 +1,4 @@
-"""Permission to use a channel for a purpose, and what the customer prefers."""
+"""Consent and preference: for what we may use which channel, and what the customer prefers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Email: what we sent, and what the recipient did with it."""
+"""Email: what we sent, what became of it, and what the recipient did with it."""
 
 from __future__ import annotations
 

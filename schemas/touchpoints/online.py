@@ -1,4 +1,4 @@
-"""What people do on the web and in apps besides looking at pages."""
+"""Forms, files, apps: what people do online besides looking at pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sales before the order: leads, and opportunities from the need to the win or the loss."""
+"""Sales: leads, and opportunities from the need to the win or the loss; before the order."""
 
 from __future__ import annotations
 

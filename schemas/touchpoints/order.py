@@ -1,4 +1,4 @@
-"""Orders, before they become revenue: placed and cancelled."""
+"""Orders: placed and cancelled, before they become revenue."""
 
 from __future__ import annotations
 
