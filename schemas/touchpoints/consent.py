@@ -17,7 +17,7 @@ class Consent(CustomerTouchpoint):
     channel_fields = ("on_channel",)
 
     purpose: Annotated[Token, Field(description="Such as newsletter or profiling.")]
-    on_channel: Annotated[Token | None, Field(description="A channel as above; left out: all channels.")] = None
+    on_channel: Annotated[Token | None, Field(description="One of the channels; left out: all of them.")] = None
     identifier: Annotated[
         IdentifierRef | None,
         Field(description="The address or number that it is about, left out: all of the event's. Links nobody."),
@@ -66,6 +66,6 @@ class PreferenceStated(CustomerTouchpoint):
         "topics": ["offers"],
     }
 
-    preferred_channel: Annotated[Token | None, Field(description="A channel as above.")] = None
+    preferred_channel: Annotated[Token | None, Field(description="One of the channels.")] = None
     interests: Annotated[ShortTexts | None, Personal()] = None
     topics: Annotated[ShortTexts | None, Personal()] = None
