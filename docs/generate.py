@@ -13,7 +13,7 @@ from pathlib import Path
 
 from customer_timeline.producers import generate as builders
 from customer_timeline.schemas.json_schema import RELEASED_FILE, check_released, schema_texts
-from docs.generators import command_line, database, events, http_api, settings
+from docs.generators import asyncapi, command_line, database, events, http_api, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -23,6 +23,7 @@ Generator = Callable[[], str]
 
 PAGES: Mapping[Path, Generator] = {
     REFERENCE / "api.md": http_api.page,
+    REFERENCE / "asyncapi.yaml": asyncapi.page,
     REFERENCE / "cli.md": command_line.page,
     REFERENCE / "database.md": database.page,
     REFERENCE / "events.md": events.page,

@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from customer_timeline.producers import parts
 from customer_timeline.schemas.catalogue import CATALOGUE
-from customer_timeline.schemas.touchpoint import CompanyTouchpoint, CustomerTouchpoint, TouchpointData
+from customer_timeline.schemas.touchpoint import CompanyTouchpoint, CustomerTouchpoint, Touchpoint, TouchpointData
 
 TARGET = Path(__file__).with_name("touchpoints.py")
 _WIDTH = 120
@@ -110,15 +110,14 @@ def _shared_fields(models: list[type[TouchpointData]], imports: _Imports) -> Ite
         lines = [f"    {line}" for line in _typed_dict_lines(base.model_fields, imports)]
         docstring = f'    """What may be said about {what}."""'
         yield "\n".join((f"class {name}(EventFields, total=False):", docstring, "", *lines))
-    for model in models:
-        missing = _overridden(model)
-        if missing:
-            # PEP 692: a keyword may not be both a parameter and in the TypedDict.
-            shared = _shared_base(model)
-            fields = {name: field for name, field in shared.model_fields.items() if name not in missing}
-            lines = [f"    {line}" for line in _typed_dict_lines(fields, imports)]
-            docstring = f'    """`{_SHARED[shared]}` without what `{_function_name(model)}` takes in another form."""'
-            yield "\n".join((f"class {_shared_name(model)}(EventFields, total=False):", docstring, "", *lines))
+    reduced = {_shared_name(model): model for model in models if _overridden(model)}
+    for name, model in sorted(reduced.items()):
+        # PEP 692: a keyword may not be both a parameter and in the TypedDict.
+        shared, missing = _shared_base(model), _overridden(model)
+        fields = {name: field for name, field in shared.model_fields.items() if name not in missing}
+        lines = [f"    {line}" for line in _typed_dict_lines(fields, imports)]
+        docstring = f'    """`{_SHARED[shared]}` without what some functions take in another form."""'
+        yield "\n".join((f"class {name}(EventFields, total=False):", docstring, "", *lines))
 
 
 def _typed_dict_lines(fields: Mapping[str, FieldInfo], imports: _Imports) -> Iterator[str]:
@@ -131,7 +130,7 @@ def _typed_dict_lines(fields: Mapping[str, FieldInfo], imports: _Imports) -> Ite
 def _shared_base(model: type[TouchpointData]) -> type[TouchpointData]:
     if issubclass(model, CustomerTouchpoint):
         return CustomerTouchpoint
-    return CompanyTouchpoint if issubclass(model, CompanyTouchpoint) else TouchpointData
+    return CompanyTouchpoint if issubclass(model, Touchpoint) else TouchpointData
 
 
 def _overridden(model: type[TouchpointData]) -> set[str]:
@@ -144,8 +143,8 @@ def _differs(shared: FieldInfo | None, field: FieldInfo) -> bool:
 
 
 def _shared_name(model: type[TouchpointData]) -> str:
-    name = _SHARED[_shared_base(model)]
-    return f"{model.__name__}{name}" if _overridden(model) else name
+    name, missing = _SHARED[_shared_base(model)], sorted(_overridden(model))
+    return f"{name}Without{'And'.join(field.title().replace('_', '') for field in missing)}" if missing else name
 
 
 def _function(model: type[TouchpointData], imports: _Imports) -> str:
@@ -182,6 +181,8 @@ def _long_call(arguments: list[str]) -> str:
 
 def _argument(name: str, field: FieldInfo, imports: _Imports) -> str:
     text = _annotation(field.annotation, imports)
+    if not field.is_required() and not text.endswith("None"):
+        text = f"{text} | None"  # an empty list is as good as none
     default = "" if field.is_required() else " = None"
     line = f"    {name}: {text}{default},\n"
     if len(line) <= _WIDTH:

@@ -10,7 +10,8 @@ happened: an aware datetime.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal, Required, TypedDict, Unpack
 
 from customer_timeline.producers.building import build
@@ -28,20 +29,86 @@ from customer_timeline.producers.parts import (
 from customer_timeline.schemas.envelope import Event
 from customer_timeline.schemas.touchpoint import Campaign, IdentifierRef, Location, Staff
 from customer_timeline.schemas.touchpoints.call import CallCompleted, CallMissed
-from customer_timeline.schemas.touchpoints.complaint import ComplaintOpened, ComplaintReopened, ComplaintResolved
-from customer_timeline.schemas.touchpoints.delivery import DeliveryCompleted
-from customer_timeline.schemas.touchpoints.email import EmailClicked, EmailOpened, EmailReplied, EmailSent
+from customer_timeline.schemas.touchpoints.campaign import (
+    CampaignCostRecorded,
+    CampaignExposed,
+    CampaignResponded,
+    CouponRedeemed,
+)
+from customer_timeline.schemas.touchpoints.complaint import (
+    ComplaintAnswered,
+    ComplaintAssigned,
+    ComplaintClosed,
+    ComplaintOpened,
+    ComplaintReopened,
+    ComplaintResolved,
+)
+from customer_timeline.schemas.touchpoints.consent import ConsentGranted, ConsentWithdrawn, PreferenceStated
+from customer_timeline.schemas.touchpoints.contract import ContractEnded, ContractRenewed, ContractSigned
+from customer_timeline.schemas.touchpoints.delivery import (
+    DeliveryCompleted,
+    DeliveryFailed,
+    DeliveryPromised,
+    DeliveryShipped,
+)
+from customer_timeline.schemas.touchpoints.email import (
+    EmailBounced,
+    EmailClicked,
+    EmailDelivered,
+    EmailMarkedSpam,
+    EmailOpened,
+    EmailReplied,
+    EmailSent,
+    EmailUnsubscribed,
+)
+from customer_timeline.schemas.touchpoints.followup import FollowupCancelled, FollowupDone, FollowupPlanned
 from customer_timeline.schemas.touchpoints.identity import IdentityLinked
+from customer_timeline.schemas.touchpoints.knowledge import ArticlePublished, ArticleRetired, KnowledgeApplied
+from customer_timeline.schemas.touchpoints.location import LocationCheckedIn, LocationEntered, LocationLeft
+from customer_timeline.schemas.touchpoints.loyalty import (
+    LoyaltyJoined,
+    LoyaltyPointsEarned,
+    LoyaltyPointsSpent,
+    ReferralMade,
+    ReferralRewarded,
+)
+from customer_timeline.schemas.touchpoints.message import ChatEnded, MessageReceived, MessageSent
+from customer_timeline.schemas.touchpoints.online import AppUsed, FileDownloaded, FormSubmitted
+from customer_timeline.schemas.touchpoints.opportunity import (
+    LeadCreated,
+    OpportunityLost,
+    OpportunityOpened,
+    OpportunityStageChanged,
+    OpportunityWon,
+)
+from customer_timeline.schemas.touchpoints.order import OrderCancelled, OrderPlaced
 from customer_timeline.schemas.touchpoints.page import PageViewed
-from customer_timeline.schemas.touchpoints.profile import ProfileUpdated, Traits
-from customer_timeline.schemas.touchpoints.purchase import Item, PurchaseCompleted, PurchaseRefunded
+from customer_timeline.schemas.touchpoints.partner import AdClicked, ListingViewed, PartnerReferred
+from customer_timeline.schemas.touchpoints.profile import AccountTraits, AccountUpdated, ProfileUpdated, Traits
+from customer_timeline.schemas.touchpoints.purchase import Item, PaymentReceived, PurchaseCompleted, PurchaseRefunded
+from customer_timeline.schemas.touchpoints.quality import ImprovementCompleted, ImprovementStarted, QualityReviewed
+from customer_timeline.schemas.touchpoints.request import (
+    RequestAnswered,
+    RequestAssigned,
+    RequestClosed,
+    RequestOpened,
+    RequestReopened,
+    RequestResolved,
+)
 from customer_timeline.schemas.touchpoints.retraction import EventRetracted
-from customer_timeline.schemas.touchpoints.survey import About, SurveyAnswered
+from customer_timeline.schemas.touchpoints.social import (
+    ContentPublished,
+    SocialCommented,
+    SocialMentioned,
+    SocialPosted,
+)
+from customer_timeline.schemas.touchpoints.survey import About, SurveyAnswered, SurveySent
 from customer_timeline.schemas.touchpoints.visit import VisitCompleted
 from customer_timeline.schemas.values import Money
 
 __all__ = [
     "About",
+    "AccountTraits",
     "Campaign",
     "CompanyFields",
     "CustomerFields",
@@ -53,31 +120,97 @@ __all__ = [
     "Money",
     "Staff",
     "Traits",
+    "account_updated",
+    "ad_clicked",
+    "app_used",
+    "article_published",
+    "article_retired",
     "call_completed",
     "call_missed",
+    "campaign_cost_recorded",
+    "campaign_exposed",
+    "campaign_responded",
+    "chat_ended",
+    "complaint_answered",
+    "complaint_assigned",
+    "complaint_closed",
     "complaint_opened",
     "complaint_reopened",
     "complaint_resolved",
+    "consent_granted",
+    "consent_withdrawn",
+    "content_published",
+    "contract_ended",
+    "contract_renewed",
+    "contract_signed",
+    "coupon_redeemed",
     "crm_id",
     "delivery_completed",
+    "delivery_failed",
+    "delivery_promised",
+    "delivery_shipped",
     "device_id",
     "email",
+    "email_bounced",
     "email_clicked",
+    "email_delivered",
+    "email_marked_spam",
     "email_opened",
     "email_replied",
     "email_sent",
+    "email_unsubscribed",
     "event_retracted",
+    "file_downloaded",
+    "followup_cancelled",
+    "followup_done",
+    "followup_planned",
+    "form_submitted",
     "identifier",
     "identity_linked",
+    "improvement_completed",
+    "improvement_started",
+    "knowledge_applied",
+    "lead_created",
+    "listing_viewed",
+    "location_checked_in",
+    "location_entered",
+    "location_left",
+    "loyalty_joined",
+    "loyalty_points_earned",
+    "loyalty_points_spent",
     "member_id",
+    "message_received",
+    "message_sent",
     "money",
     "open_id",
+    "opportunity_lost",
+    "opportunity_opened",
+    "opportunity_stage_changed",
+    "opportunity_won",
+    "order_cancelled",
+    "order_placed",
     "page_viewed",
+    "partner_referred",
+    "payment_received",
     "phone",
+    "preference_stated",
     "profile_updated",
     "purchase_completed",
     "purchase_refunded",
+    "quality_reviewed",
+    "referral_made",
+    "referral_rewarded",
+    "request_answered",
+    "request_assigned",
+    "request_closed",
+    "request_opened",
+    "request_reopened",
+    "request_resolved",
+    "social_commented",
+    "social_mentioned",
+    "social_posted",
     "survey_answered",
+    "survey_sent",
     "user_id",
     "visit_completed",
 ]
@@ -124,6 +257,164 @@ class CompanyFields(EventFields, total=False):
     automated: bool | None
 
 
+class CompanyFieldsWithoutAccount(EventFields, total=False):
+    """`CompanyFields` without what some functions take in another form."""
+
+    channel: str | None
+    platform: str | None
+    campaign: Campaign | None
+    location: Location | None
+    staff: Staff | None
+    conversation_id: str | None
+    intent: Literal["nurture", "win_back", "retention"] | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+
+
+class CustomerFieldsWithoutCampaign(EventFields, total=False):
+    """`CustomerFields` without what some functions take in another form."""
+
+    channel: Required[str]
+    platform: str | None
+    location: Location | None
+    staff: Staff | None
+    account: str | None
+    conversation_id: str | None
+    intent: Literal["nurture", "win_back", "retention"] | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+    identifiers: Sequence[IdentifierRef]
+
+
+class CustomerFieldsWithoutIntent(EventFields, total=False):
+    """`CustomerFields` without what some functions take in another form."""
+
+    channel: Required[str]
+    platform: str | None
+    campaign: Campaign | None
+    location: Location | None
+    staff: Staff | None
+    account: str | None
+    conversation_id: str | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+    identifiers: Sequence[IdentifierRef]
+
+
+class CustomerFieldsWithoutLocation(EventFields, total=False):
+    """`CustomerFields` without what some functions take in another form."""
+
+    channel: Required[str]
+    platform: str | None
+    campaign: Campaign | None
+    staff: Staff | None
+    account: str | None
+    conversation_id: str | None
+    intent: Literal["nurture", "win_back", "retention"] | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+    identifiers: Sequence[IdentifierRef]
+
+
+class CustomerFieldsWithoutPlatform(EventFields, total=False):
+    """`CustomerFields` without what some functions take in another form."""
+
+    channel: Required[str]
+    campaign: Campaign | None
+    location: Location | None
+    staff: Staff | None
+    account: str | None
+    conversation_id: str | None
+    intent: Literal["nurture", "win_back", "retention"] | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+    identifiers: Sequence[IdentifierRef]
+
+
+class CustomerFieldsWithoutStaff(EventFields, total=False):
+    """`CustomerFields` without what some functions take in another form."""
+
+    channel: Required[str]
+    platform: str | None
+    campaign: Campaign | None
+    location: Location | None
+    account: str | None
+    conversation_id: str | None
+    intent: Literal["nurture", "win_back", "retention"] | None
+    actor: Literal["customer", "company", "system"] | None
+    automated: bool | None
+    identifiers: Sequence[IdentifierRef]
+
+
+def account_updated(
+    *,
+    account: str,
+    traits: AccountTraits,
+    identifiers: Sequence[IdentifierRef] | None = None,
+    **shared: Unpack[CompanyFieldsWithoutAccount],
+) -> Event[AccountUpdated]:
+    """A channel learnt or forgot something about a company, and perhaps that a person belongs to it.
+
+    `account.updated.v1`
+    """
+    return build(AccountUpdated, shared, account=account, traits=traits, identifiers=identifiers)
+
+
+def ad_clicked(
+    *,
+    partner: str,
+    listing: str | None = None,
+    ad: str | None = None,
+    note: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[AdClicked]:
+    """The customer clicked an advertisement.
+
+    `ad.clicked.v1`
+    """
+    return build(AdClicked, shared, partner=partner, listing=listing, ad=ad, note=note)
+
+
+def app_used(
+    *,
+    app: str,
+    action: str,
+    duration_s: int | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[AppUsed]:
+    """The customer did something in an app.
+
+    `app.used.v1`
+    """
+    return build(AppUsed, shared, app=app, action=action, duration_s=duration_s)
+
+
+def article_published(
+    *,
+    article_id: str,
+    title: str,
+    themes: Sequence[str] | None = None,
+    **shared: Unpack[CompanyFields],
+) -> Event[ArticlePublished]:
+    """An article may be used from now on.
+
+    `article.published.v1`
+    """
+    return build(ArticlePublished, shared, article_id=article_id, title=title, themes=themes)
+
+
+def article_retired(
+    *,
+    article_id: str,
+    **shared: Unpack[CompanyFields],
+) -> Event[ArticleRetired]:
+    """The article is no longer to be used.
+
+    `article.retired.v1`
+    """
+    return build(ArticleRetired, shared, article_id=article_id)
+
+
 def call_completed(
     *,
     direction: Literal["inbound", "outbound"],
@@ -161,6 +452,103 @@ def call_missed(
     `call.missed.v1`
     """
     return build(CallMissed, shared, direction=direction, reason=reason)
+
+
+def campaign_cost_recorded(
+    *,
+    cost_id: str,
+    cost: Money,
+    from_on: date,
+    until_on: date,
+    **shared: Unpack[CompanyFields],
+) -> Event[CampaignCostRecorded]:
+    """What a campaign, a channel, or a campaign on a channel cost from `from_on` to `until_on`, both days included.
+
+    `campaign.cost_recorded.v1`
+    """
+    return build(CampaignCostRecorded, shared, cost_id=cost_id, cost=cost, from_on=from_on, until_on=until_on)
+
+
+def campaign_exposed(
+    *,
+    campaign: Campaign,
+    **shared: Unpack[CustomerFieldsWithoutCampaign],
+) -> Event[CampaignExposed]:
+    """We showed or sent the customer something of a campaign.
+
+    `campaign.exposed.v1`
+    """
+    return build(CampaignExposed, shared, campaign=campaign)
+
+
+def campaign_responded(
+    *,
+    campaign: Campaign,
+    response: str | None = None,
+    **shared: Unpack[CustomerFieldsWithoutCampaign],
+) -> Event[CampaignResponded]:
+    """The customer responded to a campaign.
+
+    `campaign.responded.v1`
+    """
+    return build(CampaignResponded, shared, campaign=campaign, response=response)
+
+
+def chat_ended(
+    *,
+    duration_s: int | None = None,
+    messages: int | None = None,
+    topic: str | None = None,
+    summary: str | None = None,
+    result: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ChatEnded]:
+    """A chat with the customer is over; `messages` is how many there were on both sides.
+
+    `chat.ended.v1`
+    """
+    return build(
+        ChatEnded, shared, duration_s=duration_s, messages=messages, topic=topic, summary=summary, result=result
+    )
+
+
+def complaint_answered(
+    *,
+    case_id: str,
+    text: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintAnswered]:
+    """We answered the customer, solved or not.
+
+    `complaint.answered.v1`
+    """
+    return build(ComplaintAnswered, shared, case_id=case_id, text=text)
+
+
+def complaint_assigned(
+    *,
+    case_id: str,
+    assignee: str,
+    step: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintAssigned]:
+    """The complaint was given to somebody; `step` says where it stands.
+
+    `complaint.assigned.v1`
+    """
+    return build(ComplaintAssigned, shared, case_id=case_id, assignee=assignee, step=step)
+
+
+def complaint_closed(
+    *,
+    case_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[ComplaintClosed]:
+    """Nothing more is to be done about the complaint, solved or not.
+
+    `complaint.closed.v1`
+    """
+    return build(ComplaintClosed, shared, case_id=case_id)
 
 
 def complaint_opened(
@@ -216,6 +604,126 @@ def complaint_resolved(
     return build(ComplaintResolved, shared, case_id=case_id, solution=solution, article_id=article_id)
 
 
+def consent_granted(
+    *,
+    purpose: str,
+    on_channel: str | None = None,
+    identifier: IdentifierRef | None = None,
+    evidence: str | None = None,
+    expires_on: date | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ConsentGranted]:
+    """The customer permitted something.
+
+    `consent.granted.v1`
+    """
+    return build(
+        ConsentGranted,
+        shared,
+        purpose=purpose,
+        on_channel=on_channel,
+        identifier=identifier,
+        evidence=evidence,
+        expires_on=expires_on,
+    )
+
+
+def consent_withdrawn(
+    *,
+    purpose: str,
+    on_channel: str | None = None,
+    identifier: IdentifierRef | None = None,
+    evidence: str | None = None,
+    expires_on: date | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ConsentWithdrawn]:
+    """The customer forbade something; without `on_channel` on all channels.
+
+    `consent.withdrawn.v1`
+    """
+    return build(
+        ConsentWithdrawn,
+        shared,
+        purpose=purpose,
+        on_channel=on_channel,
+        identifier=identifier,
+        evidence=evidence,
+        expires_on=expires_on,
+    )
+
+
+def content_published(
+    *,
+    content_ref: str,
+    title: str | None = None,
+    **shared: Unpack[CompanyFields],
+) -> Event[ContentPublished]:
+    """We published something. It needs a platform or a channel.
+
+    `content.published.v1`
+    """
+    return build(ContentPublished, shared, content_ref=content_ref, title=title)
+
+
+def contract_ended(
+    *,
+    contract_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractEnded]:
+    """The contract is over, from the event's time on; earlier than it was to run if somebody ended it.
+
+    `contract.ended.v1`
+    """
+    return build(ContractEnded, shared, contract_id=contract_id, reason=reason)
+
+
+def contract_renewed(
+    *,
+    contract_id: str,
+    ends_on: date,
+    total: Money | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractRenewed]:
+    """The contract goes on, to a new `ends_on`, that day included.
+
+    `contract.renewed.v1`
+    """
+    return build(ContractRenewed, shared, contract_id=contract_id, ends_on=ends_on, total=total)
+
+
+def contract_signed(
+    *,
+    contract_id: str,
+    starts_on: date,
+    ends_on: date,
+    total: Money | None = None,
+    terms: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ContractSigned]:
+    """A contract was signed; it runs from `starts_on` to `ends_on`, that day included.
+
+    `contract.signed.v1`
+    """
+    return build(
+        ContractSigned, shared, contract_id=contract_id, starts_on=starts_on, ends_on=ends_on, total=total, terms=terms
+    )
+
+
+def coupon_redeemed(
+    *,
+    coupon_id: str,
+    order_id: str | None = None,
+    value: Money | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[CouponRedeemed]:
+    """The customer used a coupon, mostly with an order.
+
+    `coupon.redeemed.v1`
+    """
+    return build(CouponRedeemed, shared, coupon_id=coupon_id, order_id=order_id, value=value)
+
+
 def delivery_completed(
     *,
     order_id: str,
@@ -229,6 +737,65 @@ def delivery_completed(
     return build(DeliveryCompleted, shared, order_id=order_id, shipment_id=shipment_id)
 
 
+def delivery_failed(
+    *,
+    order_id: str,
+    shipment_id: str | None = None,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[DeliveryFailed]:
+    """A shipment of the order could not be handed over.
+
+    `delivery.failed.v1`
+    """
+    return build(DeliveryFailed, shared, order_id=order_id, shipment_id=shipment_id, reason=reason)
+
+
+def delivery_promised(
+    *,
+    order_id: str,
+    due_at: datetime,
+    shipment_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[DeliveryPromised]:
+    """The order, or one shipment of it, is to arrive by `due_at`. The last promise counts.
+
+    `delivery.promised.v1`
+    """
+    return build(DeliveryPromised, shared, order_id=order_id, due_at=due_at, shipment_id=shipment_id)
+
+
+def delivery_shipped(
+    *,
+    order_id: str,
+    shipment_id: str | None = None,
+    carrier: str | None = None,
+    tracking: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[DeliveryShipped]:
+    """A shipment of the order left.
+
+    `delivery.shipped.v1`
+    """
+    return build(
+        DeliveryShipped, shared, order_id=order_id, shipment_id=shipment_id, carrier=carrier, tracking=tracking
+    )
+
+
+def email_bounced(
+    *,
+    message_id: str,
+    subject: str | None = None,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[EmailBounced]:
+    """The mail came back.
+
+    `email.bounced.v1`
+    """
+    return build(EmailBounced, shared, message_id=message_id, subject=subject, reason=reason)
+
+
 def email_clicked(
     *,
     message_id: str,
@@ -240,6 +807,31 @@ def email_clicked(
     `email.clicked.v1`
     """
     return build(EmailClicked, shared, message_id=message_id, url=url)
+
+
+def email_delivered(
+    *,
+    message_id: str,
+    subject: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[EmailDelivered]:
+    """The recipient's mail server took the mail.
+
+    `email.delivered.v1`
+    """
+    return build(EmailDelivered, shared, message_id=message_id, subject=subject)
+
+
+def email_marked_spam(
+    *,
+    message_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[EmailMarkedSpam]:
+    """The customer marked the mail as spam.
+
+    `email.marked_spam.v1`
+    """
+    return build(EmailMarkedSpam, shared, message_id=message_id)
 
 
 def email_opened(
@@ -281,6 +873,18 @@ def email_sent(
     return build(EmailSent, shared, message_id=message_id, subject=subject)
 
 
+def email_unsubscribed(
+    *,
+    message_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[EmailUnsubscribed]:
+    """The customer wants no more of these mails. A contact, but no sign of life: leaving is not loyalty.
+
+    `email.unsubscribed.v1`
+    """
+    return build(EmailUnsubscribed, shared, message_id=message_id)
+
+
 def event_retracted(
     *,
     reason: str,
@@ -292,6 +896,76 @@ def event_retracted(
     `event.retracted.v1`
     """
     return build(EventRetracted, shared, reason=reason, operator=operator)
+
+
+def file_downloaded(
+    *,
+    file: str,
+    url: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[FileDownloaded]:
+    """The customer downloaded a file.
+
+    `file.downloaded.v1`
+    """
+    return build(FileDownloaded, shared, file=file, url=url)
+
+
+def followup_cancelled(
+    *,
+    followup_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[FollowupCancelled]:
+    """What was planned will not be done.
+
+    `followup.cancelled.v1`
+    """
+    return build(FollowupCancelled, shared, followup_id=followup_id, reason=reason)
+
+
+def followup_done(
+    *,
+    followup_id: str,
+    outcome: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[FollowupDone]:
+    """What was planned has been done.
+
+    `followup.done.v1`
+    """
+    return build(FollowupDone, shared, followup_id=followup_id, outcome=outcome)
+
+
+def followup_planned(
+    *,
+    followup_id: str,
+    due_at: datetime,
+    medium: Literal["call", "mail", "visit", "message"],
+    assignee: str | None = None,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[FollowupPlanned]:
+    """We mean to call, write to or visit the customer by `due_at`.
+
+    `followup.planned.v1`
+    """
+    return build(
+        FollowupPlanned, shared, followup_id=followup_id, due_at=due_at, medium=medium, assignee=assignee, reason=reason
+    )
+
+
+def form_submitted(
+    *,
+    form: str,
+    fields: Mapping[str, object] | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[FormSubmitted]:
+    """The customer sent a form; `fields` are what was filled in.
+
+    `form.submitted.v1`
+    """
+    return build(FormSubmitted, shared, form=form, fields=fields)
 
 
 def identity_linked(
@@ -309,6 +983,275 @@ def identity_linked(
     return build(IdentityLinked, shared, reason=reason, operator=operator, a=a, b=b)
 
 
+def improvement_completed(
+    *,
+    theme: str,
+    action: str,
+    owner: str | None = None,
+    **shared: Unpack[CompanyFields],
+) -> Event[ImprovementCompleted]:
+    """The improvement is in place.
+
+    `improvement.completed.v1`
+    """
+    return build(ImprovementCompleted, shared, theme=theme, action=action, owner=owner)
+
+
+def improvement_started(
+    *,
+    theme: str,
+    action: str,
+    owner: str | None = None,
+    **shared: Unpack[CompanyFields],
+) -> Event[ImprovementStarted]:
+    """We began to improve something.
+
+    `improvement.started.v1`
+    """
+    return build(ImprovementStarted, shared, theme=theme, action=action, owner=owner)
+
+
+def knowledge_applied(
+    *,
+    case_id: str,
+    article_id: str,
+    helpful: bool | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[KnowledgeApplied]:
+    """An article was used on a case; `helpful` says whether it solved the problem.
+
+    `knowledge.applied.v1`
+    """
+    return build(KnowledgeApplied, shared, case_id=case_id, article_id=article_id, helpful=helpful)
+
+
+def lead_created(
+    *,
+    lead_id: str,
+    origin: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[LeadCreated]:
+    """A person became known who may buy; `origin` says whence, such as an exhibition or a bought list.
+
+    `lead.created.v1`
+    """
+    return build(LeadCreated, shared, lead_id=lead_id, origin=origin)
+
+
+def listing_viewed(
+    *,
+    partner: str,
+    listing: str | None = None,
+    ad: str | None = None,
+    note: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ListingViewed]:
+    """The customer looked at our listing on a marketplace.
+
+    `listing.viewed.v1`
+    """
+    return build(ListingViewed, shared, partner=partner, listing=listing, ad=ad, note=note)
+
+
+def location_checked_in(
+    *,
+    location: Location,
+    via: Literal["gps", "wifi", "bluetooth", "manual"],
+    **shared: Unpack[CustomerFieldsWithoutLocation],
+) -> Event[LocationCheckedIn]:
+    """The customer told us where they are.
+
+    `location.checked_in.v1`
+    """
+    return build(LocationCheckedIn, shared, location=location, via=via)
+
+
+def location_entered(
+    *,
+    location: Location,
+    via: Literal["gps", "wifi", "bluetooth", "manual"],
+    **shared: Unpack[CustomerFieldsWithoutLocation],
+) -> Event[LocationEntered]:
+    """The customer's device came into an area. No sign of life: nobody need have looked at it.
+
+    `location.entered.v1`
+    """
+    return build(LocationEntered, shared, location=location, via=via)
+
+
+def location_left(
+    *,
+    location: Location,
+    via: Literal["gps", "wifi", "bluetooth", "manual"],
+    **shared: Unpack[CustomerFieldsWithoutLocation],
+) -> Event[LocationLeft]:
+    """The customer's device left the area.
+
+    `location.left.v1`
+    """
+    return build(LocationLeft, shared, location=location, via=via)
+
+
+def loyalty_joined(
+    *,
+    program: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[LoyaltyJoined]:
+    """The customer became a member.
+
+    `loyalty.joined.v1`
+    """
+    return build(LoyaltyJoined, shared, program=program)
+
+
+def loyalty_points_earned(
+    *,
+    program: str,
+    points: Decimal | int | str,
+    **shared: Unpack[CustomerFields],
+) -> Event[LoyaltyPointsEarned]:
+    """Points were credited. No sign of life: what earned them is.
+
+    `loyalty.points_earned.v1`
+    """
+    return build(LoyaltyPointsEarned, shared, program=program, points=points)
+
+
+def loyalty_points_spent(
+    *,
+    program: str,
+    points: Decimal | int | str,
+    **shared: Unpack[CustomerFields],
+) -> Event[LoyaltyPointsSpent]:
+    """The customer paid with points.
+
+    `loyalty.points_spent.v1`
+    """
+    return build(LoyaltyPointsSpent, shared, program=program, points=points)
+
+
+def message_received(
+    *,
+    medium: Literal["sms", "wechat", "whatsapp", "weibo", "douyin", "instagram", "facebook", "other"],
+    text: str | None = None,
+    message_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[MessageReceived]:
+    """The customer wrote to us.
+
+    `message.received.v1`
+    """
+    return build(MessageReceived, shared, medium=medium, text=text, message_id=message_id)
+
+
+def message_sent(
+    *,
+    medium: Literal["sms", "wechat", "whatsapp", "weibo", "douyin", "instagram", "facebook", "other"],
+    text: str | None = None,
+    message_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[MessageSent]:
+    """We wrote to the customer; `automated` where nobody of us did.
+
+    `message.sent.v1`
+    """
+    return build(MessageSent, shared, medium=medium, text=text, message_id=message_id)
+
+
+def opportunity_lost(
+    *,
+    opportunity_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[OpportunityLost]:
+    """The customer decided against us, or not at all.
+
+    `opportunity.lost.v1`
+    """
+    return build(OpportunityLost, shared, opportunity_id=opportunity_id, reason=reason)
+
+
+def opportunity_opened(
+    *,
+    opportunity_id: str,
+    intent: str | None = None,
+    need: str | None = None,
+    sku: str | None = None,
+    budget: Money | None = None,
+    decision_on: date | None = None,
+    probability_percent: Decimal | int | str | None = None,
+    **shared: Unpack[CustomerFieldsWithoutIntent],
+) -> Event[OpportunityOpened]:
+    """Somebody may buy something. `intent` is here the customer's, not why we made contact.
+
+    `opportunity.opened.v1`
+    """
+    return build(
+        OpportunityOpened,
+        shared,
+        opportunity_id=opportunity_id,
+        intent=intent,
+        need=need,
+        sku=sku,
+        budget=budget,
+        decision_on=decision_on,
+        probability_percent=probability_percent,
+    )
+
+
+def opportunity_stage_changed(
+    *,
+    opportunity_id: str,
+    stage: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[OpportunityStageChanged]:
+    """The opportunity moved to another stage of the sales process.
+
+    `opportunity.stage_changed.v1`
+    """
+    return build(OpportunityStageChanged, shared, opportunity_id=opportunity_id, stage=stage)
+
+
+def opportunity_won(
+    *,
+    opportunity_id: str,
+    total: Money | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[OpportunityWon]:
+    """The customer decided for us. No revenue by itself: that is `purchase.completed`.
+
+    `opportunity.won.v1`
+    """
+    return build(OpportunityWon, shared, opportunity_id=opportunity_id, total=total)
+
+
+def order_cancelled(
+    *,
+    order_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[OrderCancelled]:
+    """The order was called off. A contact, but no sign of life.
+
+    `order.cancelled.v1`
+    """
+    return build(OrderCancelled, shared, order_id=order_id, reason=reason)
+
+
+def order_placed(
+    *,
+    order_id: str,
+    total: Money,
+    items: Sequence[Item] | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[OrderPlaced]:
+    """The customer ordered. No revenue yet: that is `purchase.completed`.
+
+    `order.placed.v1`
+    """
+    return build(OrderPlaced, shared, order_id=order_id, total=total, items=items)
+
+
 def page_viewed(
     *,
     url: str,
@@ -323,6 +1266,49 @@ def page_viewed(
     `page.viewed.v1`
     """
     return build(PageViewed, shared, url=url, title=title, referrer=referrer, dwell_ms=dwell_ms, sku=sku)
+
+
+def partner_referred(
+    *,
+    partner: str,
+    listing: str | None = None,
+    ad: str | None = None,
+    note: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[PartnerReferred]:
+    """A partner sent us the person.
+
+    `partner.referred.v1`
+    """
+    return build(PartnerReferred, shared, partner=partner, listing=listing, ad=ad, note=note)
+
+
+def payment_received(
+    *,
+    order_id: str,
+    payment_id: str,
+    total: Money,
+    **shared: Unpack[CustomerFields],
+) -> Event[PaymentReceived]:
+    """Money for an order came in, whole or as an instalment. Not revenue again: the purchase is.
+
+    `payment.received.v1`
+    """
+    return build(PaymentReceived, shared, order_id=order_id, payment_id=payment_id, total=total)
+
+
+def preference_stated(
+    *,
+    preferred_channel: str | None = None,
+    interests: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[PreferenceStated]:
+    """The customer said how they want to be reached, or what interests them.
+
+    `preference.stated.v1`
+    """
+    return build(PreferenceStated, shared, preferred_channel=preferred_channel, interests=interests, topics=topics)
 
 
 def profile_updated(
@@ -381,6 +1367,186 @@ def purchase_refunded(
     )
 
 
+def quality_reviewed(
+    *,
+    staff: Staff,
+    score_percent: Decimal | int | str,
+    case_id: str | None = None,
+    comment: str | None = None,
+    **shared: Unpack[CustomerFieldsWithoutStaff],
+) -> Event[QualityReviewed]:
+    """Somebody judged how well `staff` handled a case or a contact.
+
+    `quality.reviewed.v1`
+    """
+    return build(QualityReviewed, shared, staff=staff, score_percent=score_percent, case_id=case_id, comment=comment)
+
+
+def referral_made(
+    *,
+    referred: IdentifierRef | None = None,
+    code: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ReferralMade]:
+    """The customer recommended us. `referred` names the other person: it links nobody and is no sighting of them.
+
+    `referral.made.v1`
+    """
+    return build(ReferralMade, shared, referred=referred, code=code)
+
+
+def referral_rewarded(
+    *,
+    code: str | None = None,
+    value: Money | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[ReferralRewarded]:
+    """We rewarded the customer for a recommendation.
+
+    `referral.rewarded.v1`
+    """
+    return build(ReferralRewarded, shared, code=code, value=value)
+
+
+def request_answered(
+    *,
+    case_id: str,
+    text: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestAnswered]:
+    """We answered the customer, solved or not.
+
+    `request.answered.v1`
+    """
+    return build(RequestAnswered, shared, case_id=case_id, text=text)
+
+
+def request_assigned(
+    *,
+    case_id: str,
+    assignee: str,
+    step: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestAssigned]:
+    """The request was given to somebody; `step` says where it stands.
+
+    `request.assigned.v1`
+    """
+    return build(RequestAssigned, shared, case_id=case_id, assignee=assignee, step=step)
+
+
+def request_closed(
+    *,
+    case_id: str,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestClosed]:
+    """Nothing more is to be done about the request, solved or not.
+
+    `request.closed.v1`
+    """
+    return build(RequestClosed, shared, case_id=case_id)
+
+
+def request_opened(
+    *,
+    case_id: str,
+    theme: str,
+    kind: Literal["question", "ticket", "suggestion", "task"],
+    description: str | None = None,
+    severity: Literal["low", "normal", "high"] | None = None,
+    sku: str | None = None,
+    order_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestOpened]:
+    """The customer asked, suggested or ordered something to be done.
+
+    `request.opened.v1`
+    """
+    return build(
+        RequestOpened,
+        shared,
+        case_id=case_id,
+        theme=theme,
+        kind=kind,
+        description=description,
+        severity=severity,
+        sku=sku,
+        order_id=order_id,
+    )
+
+
+def request_reopened(
+    *,
+    case_id: str,
+    reason: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestReopened]:
+    """The customer is not content with what was done.
+
+    `request.reopened.v1`
+    """
+    return build(RequestReopened, shared, case_id=case_id, reason=reason)
+
+
+def request_resolved(
+    *,
+    case_id: str,
+    solution: str | None = None,
+    article_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[RequestResolved]:
+    """The customer has what was asked for.
+
+    `request.resolved.v1`
+    """
+    return build(RequestResolved, shared, case_id=case_id, solution=solution, article_id=article_id)
+
+
+def social_commented(
+    *,
+    platform: str,
+    text: str | None = None,
+    post_ref: str | None = None,
+    sentiment: Literal["positive", "neutral", "negative"] | None = None,
+    **shared: Unpack[CustomerFieldsWithoutPlatform],
+) -> Event[SocialCommented]:
+    """The customer commented on a post.
+
+    `social.commented.v1`
+    """
+    return build(SocialCommented, shared, platform=platform, text=text, post_ref=post_ref, sentiment=sentiment)
+
+
+def social_mentioned(
+    *,
+    platform: str,
+    text: str | None = None,
+    post_ref: str | None = None,
+    sentiment: Literal["positive", "neutral", "negative"] | None = None,
+    **shared: Unpack[CustomerFieldsWithoutPlatform],
+) -> Event[SocialMentioned]:
+    """The customer mentioned us.
+
+    `social.mentioned.v1`
+    """
+    return build(SocialMentioned, shared, platform=platform, text=text, post_ref=post_ref, sentiment=sentiment)
+
+
+def social_posted(
+    *,
+    platform: str,
+    text: str | None = None,
+    post_ref: str | None = None,
+    sentiment: Literal["positive", "neutral", "negative"] | None = None,
+    **shared: Unpack[CustomerFieldsWithoutPlatform],
+) -> Event[SocialPosted]:
+    """The customer published a post that concerns us.
+
+    `social.posted.v1`
+    """
+    return build(SocialPosted, shared, platform=platform, text=text, post_ref=post_ref, sentiment=sentiment)
+
+
 def survey_answered(
     *,
     survey_id: str,
@@ -409,6 +1575,19 @@ def survey_answered(
         themes=themes,
         about=about,
     )
+
+
+def survey_sent(
+    *,
+    survey_id: str,
+    invitation_id: str | None = None,
+    **shared: Unpack[CustomerFields],
+) -> Event[SurveySent]:
+    """We asked the customer to answer a survey.
+
+    `survey.sent.v1`
+    """
+    return build(SurveySent, shared, survey_id=survey_id, invitation_id=invitation_id)
 
 
 def visit_completed(

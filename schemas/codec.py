@@ -50,6 +50,7 @@ class _TypeFacts(NamedTuple):
     event's own fields nor `actor` and `automated` have a say in it."""
 
     concerns_customer: bool
+    customer_optional: bool
     listed: bool
     continues_thing: bool
     thing_fields: tuple[tuple[str, str], ...]
@@ -221,14 +222,25 @@ class Codec:
 
     def _check_declared(self, event: Event[Any]) -> None:
         """What a deployment or a type declares beyond the shape: channels, and the least revision."""
-        channel = getattr(event.data, "channel", None)
-        if channel is not None and channel not in self.channels:
-            detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
-            raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field="data.channel")
-        least = event.data.least_revision
+        data = event.data
+        channel = getattr(data, "channel", None)
+        if channel is None:
+            if getattr(data, "identifiers", ()):
+                detail = "expected a channel, because the event names a customer"
+                raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field="data.channel")
+        elif channel not in self.channels:
+            raise self._unknown_channel(event, "channel")
+        for field in data.channel_fields:
+            if (named := getattr(data, field)) is not None and named not in self.channels:
+                raise self._unknown_channel(event, field)
+        least = data.least_revision
         if event.revision < least:
             detail = f"expected at least {least}: it must be higher than that of the event it retracts"
             raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="revision")
+
+    def _unknown_channel(self, event: Event[Any], field: str) -> InvalidEvent:
+        detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
+        return InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field=f"data.{field}")
 
     # Who and what is named
 
@@ -242,7 +254,7 @@ class Codec:
             named = getattr(data, field)
             if named is not None:
                 things += (self.space.thing(kind, named),)
-        if not identifiers and not things:
+        if not identifiers and not things and not facts.customer_optional:
             detail = "expected an identifier that can be used, or a thing such as order_id" + _why(notes)
             raise InvalidEvent(RejectionReason.NO_USABLE_IDENTIFIER, detail, type=event.type, field="data.identifiers")
         return identifiers, things, notes, None
@@ -269,7 +281,13 @@ def _facts(data: type[TouchpointData]) -> _TypeFacts:
     if issubclass(data, Touchpoint) and data.who != "direction" and data._would_be_life is Touchpoint._would_be_life:
         usual = (data.who, data.life)
     return _TypeFacts(
-        data.concerns_customer, data.listed, data.continues_thing(), data.thing_fields(), data.least_revision, usual
+        data.concerns_customer,
+        data.customer_optional,
+        data.listed,
+        data.continues_thing(),
+        data.thing_fields(),
+        data.least_revision,
+        usual,
     )
 
 

@@ -94,7 +94,8 @@ def check_released(texts: Mapping[str, str], released: Mapping[str, str]) -> Non
 
 def as_text(value: Any) -> str:
     """JSON as it is committed: sorted, indented, one line break at the end."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    # One blank a level: every type repeats the common fields, and deep ones would be a third of indentation.
+    return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _without_prose(value: Any, *, names_fields: bool = False) -> Any:

@@ -1,8 +1,8 @@
 """What every touchpoint has: the common fields of event data, and what a type declares about itself beside its model.
 
 A type of event is one class in `schemas/touchpoints/`, deriving from `CustomerTouchpoint`, `CompanyTouchpoint` or
-`Decision`. It declares its name, who acts by default, and whether it is a sign of life; the catalogue finds it there,
-and nothing else has to change. Pure data: no I/O, no clock.
+`Decision` (or, rarely, `AnyonesTouchpoint`). It declares its name, who acts by default, and whether it is a sign of
+life; the catalogue finds it there, and nothing else has to change. Pure data: no I/O, no clock.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ class IdentifierRef(Part):
     value: Annotated[str, StringConstraints(max_length=4096), Personal()]
 
 
+Identifiers = Annotated[tuple[IdentifierRef, ...], Field(max_length=MAX_IDENTIFIERS)]
+
+
 class Campaign(Part):
     """The campaign that an event belongs to."""
 
@@ -91,6 +94,10 @@ class TouchpointData(BaseModel):
     life: ClassVar[bool] = False
     """The customer does this on purpose, so it counts for recency and silence; see `is_sign_of_life`."""
     concerns_customer: ClassVar[bool] = True
+    customer_optional: ClassVar[bool] = False
+    """It may be about nobody: then it stands in the timeline with no anchor, as what concerns no customer does."""
+    channel_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields other than `channel` that name a channel, so that a misspelt one is refused."""
     listed: ClassVar[bool] = True
     """False for retractions and identity decisions: in no timeline, count, sighting or link."""
     least_revision: ClassVar[int] = 0
@@ -156,16 +163,25 @@ class Touchpoint(TouchpointData):
         return self.life
 
 
-class CustomerTouchpoint(Touchpoint):
+class AnyonesTouchpoint(Touchpoint):
+    """A touchpoint that may concern a customer or nobody; with a customer it needs a channel."""
+
+    customer_optional: ClassVar[bool] = True
+
+    identifiers: Annotated[Identifiers, Field(description="Who is meant, if anybody.")] = ()
+
+
+class CustomerTouchpoint(AnyonesTouchpoint):
     """A touchpoint of a customer: who is meant, and through which channel."""
+
+    customer_optional: ClassVar[bool] = False
 
     channel: Annotated[
         Token,
         Field(description=f"One of {', '.join(sorted(CHANNELS))}; more by the setting extra_channels."),
     ]
     identifiers: Annotated[
-        tuple[IdentifierRef, ...],
-        Field(max_length=MAX_IDENTIFIERS, description="Who is meant; may be empty only where the event names a thing."),
+        Identifiers, Field(description="Who is meant; may be empty only where the event names a thing.")
     ] = ()
 
 

@@ -132,12 +132,17 @@ class _ExactDecimal:
             _DECIMAL_JSON_PATTERN if self.least is None or self.least < 0 else _DECIMAL_JSON_PATTERN.replace("-?", "")
         )
         text = {"type": "string", "pattern": pattern}
-        return {"anyOf": [{"type": "integer"}, text]} if self.also_integers else text
+        if not self.also_integers:
+            return text
+        bounds = {"minimum": self.least, "maximum": self.greatest}
+        integer = {"type": "integer", **{name: bound for name, bound in bounds.items() if bound is not None}}
+        return {"anyOf": [integer, text]}
 
 
 Amount = Annotated[Decimal, _ExactDecimal(least_decimals=2, least=0)]
 SignedAmount = Annotated[Decimal, _ExactDecimal(least_decimals=2)]
 Quantity = Annotated[Decimal, _ExactDecimal(least=0, also_integers=True)]
+Percent = Annotated[Decimal, _ExactDecimal(least=0, greatest=100, also_integers=True)]
 Latitude = Annotated[Decimal, _ExactDecimal(least=-90, greatest=90)]
 Longitude = Annotated[Decimal, _ExactDecimal(least=-180, greatest=180)]
 
@@ -187,6 +192,7 @@ def _only_iso_date(value: object) -> object:
 
 IsoDate = Annotated[date, BeforeValidator(_only_iso_date), WithJsonSchema({"type": "string", "format": "date"})]
 
+
 # Line breaks and other controls have no place in names and ids; U+0000 in free text is left to the storage to refuse.
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
@@ -207,6 +213,7 @@ Sku = Token
 ShortTexts = Annotated[tuple[ShortText, ...], Field(max_length=100)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=MAX_INT32, description="Whole seconds.")]
 Milliseconds = Annotated[int, Field(strict=True, ge=0, le=MAX_INT32, description="Whole milliseconds.")]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT32)]
 Flag = StrictBool
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 

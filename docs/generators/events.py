@@ -1,16 +1,18 @@
-"""The page of events: envelope, common fields, and every type of the catalogue with its fields and an example."""
+"""The page of events: envelope, common fields, and family by family every type with its fields and an example."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.envelope import Event
-from customer_timeline.schemas.touchpoint import CustomerTouchpoint, Touchpoint, TouchpointData
-from customer_timeline.schemas.values import Personal
+from customer_timeline.schemas.personal import personal_paths
+from customer_timeline.schemas.touchpoint import AnyonesTouchpoint, CustomerTouchpoint, Touchpoint, TouchpointData
+from docs.generators.families import Family, families
 from docs.generators.markdown import page as markdown_page
 from docs.generators.markdown import table
 
@@ -18,7 +20,9 @@ INTRODUCTION = """
 An event is a CloudEvent 1.0 in structured JSON, one a record, with the content type `application/cloudevents+json`.
 Fields that are not listed are refused, except under `attributes`. Amounts and other decimals are strings, instants
 are RFC 3339 with a zone, dates are `YYYY-MM-DD`. A field marked *personal* says something about a person: it stays
-out of logs.
+out of logs; where only parts of a field are, they are named. Ids of things (`order_id`, `case_id`, `contract_id`,
+`opportunity_id`, `followup_id`) are unique in the company: put the system that issued them in front, as in
+`shopify:1001`.
 
 *Sign of life* means that the customer did it on purpose, so that it counts for "last seen": never where `automated`
 is true, nor where `actor` says that somebody else acted. Types that are not in this list are refused as
@@ -31,6 +35,7 @@ _WHO = {
     "system": "a system or third party",
     "direction": "the customer if `direction` is inbound, else the company",
 }
+_SHORT_WHO = {"customer": "customer", "company": "company", "system": "system", "direction": "who called"}
 
 
 def _type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -67,18 +72,22 @@ def _scalar_text(schema: dict[str, Any]) -> str:
     return names.get(kind, kind)
 
 
-def _is_personal(model: type[BaseModel], name: str) -> bool:
-    return any(isinstance(mark, Personal) for mark in model.model_fields[name].metadata)
+def _personal_text(paths: Iterable[str], name: str) -> str:
+    """Whether the field is personal, or which parts of it are."""
+    mine = [path.replace("[]", "").split(".") for path in paths if path.replace("[]", "").split(".")[0] == name]
+    parts = sorted({path[1] for path in mine if len(path) > 1})
+    return f"personal: {', '.join(parts)}" if parts else "personal" if mine else ""
 
 
 def _field_rows(model: type[BaseModel], names: list[str]) -> list[tuple[str, str, str, str]]:
     schema = model.model_json_schema()
+    personal = personal_paths(model) if issubclass(model, TouchpointData) else frozenset()
     definitions = schema.get("$defs", {})
     return [
         (
             f"`{name}`" if name in schema.get("required", []) else f"`{name}`?",
             _type_text(schema["properties"][name], definitions),
-            "personal" if _is_personal(model, name) else "",
+            _personal_text(personal, name),
             model.model_fields[name].description or "",
         )
         for name in names
@@ -95,21 +104,54 @@ def _example(data: type[TouchpointData]) -> str:
     return "```json\n{\n" + ",\n".join(fields) + "\n}\n```"
 
 
+def _own_fields(data: type[TouchpointData]) -> list[str]:
+    """Fields that the type has beyond the common ones, or demands or means otherwise than they do."""
+    base: type[TouchpointData] = TouchpointData
+    if issubclass(data, Touchpoint):
+        base = CustomerTouchpoint if issubclass(data, CustomerTouchpoint) else Touchpoint
+    if data.customer_optional:
+        base = AnyonesTouchpoint
+    shared = base.model_fields
+    return [
+        name
+        for name, field in data.model_fields.items()
+        if name not in shared
+        or (field.is_required(), field.description) != (shared[name].is_required(), shared[name].description)
+    ]
+
+
 def _type_section(name: str, data: type[TouchpointData]) -> str:
-    own = [field for field in data.model_fields if field not in CustomerTouchpoint.model_fields]
-    lines = [f"## `{name}`", " ".join((data.__doc__ or "").split())]
+    lines = [f"### `{name}`", " ".join((data.__doc__ or "").split())]
     life = "a sign of life" if data.life else "no sign of life"
     facts = [f"Acted: {_WHO[data.who]}", life]
     if not data.concerns_customer:
-        facts.append("concerns no customer" if data.listed else "an operator's decision, no touchpoint")
+        nobody = "concerns no customer: no identifiers, and the channel may be left out"
+        facts.append(nobody if data.listed else "an operator's decision, no touchpoint")
+    if data.customer_optional:
+        facts.append("may concern nobody: then without identifiers")
     if data.continues_thing():
         facts.append("may name its thing alone, without identifiers")
     lines.append("; ".join(facts) + ".")
-    if own:
+    if own := _own_fields(data):
         lines.append(_fields(data, own).strip("\n"))
-    if data.example:
-        lines.append(_example(data))
+    lines.append(_example(data))
     return "\n\n".join(lines)
+
+
+def _overview() -> str:
+    """Every type in one table, with a link to its section."""
+    rows = []
+    for family in families():
+        for data in family.types:
+            link = f"[`{data.type_name}`](#{data.type_name.replace('.', '')})"
+            meaning, _, _ = " ".join((data.__doc__ or "").split()).partition(". ")
+            rows.append((family.name, link, _SHORT_WHO[data.who], "yes" if data.life else "", meaning.rstrip(".")))
+    return table(("family", "type", "who acts", "sign of life", "meaning"), rows)
+
+
+def _family_section(family: Family) -> str:
+    sections = (_type_section(data.type_name, data) for data in family.types)
+    return "\n\n".join([f"## {family.name}", family.about, *sections])
 
 
 def page() -> str:
@@ -119,9 +161,11 @@ def page() -> str:
     return markdown_page(
         "Events",
         INTRODUCTION,
+        f"## The {len(CATALOGUE)} types",
+        _overview(),
         "## Envelope",
         _fields(Event[TouchpointData], envelope),
         "## Common fields of `data`",
         _fields(CustomerTouchpoint, common),
-        *(_type_section(name, data) for name, data in CATALOGUE.items()),
+        *(_family_section(family) for family in families()),
     )

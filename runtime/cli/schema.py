@@ -56,9 +56,10 @@ def list_types(as_json: bool = typer.Option(False, "--json", help="One JSON obje
             print(json.dumps(row))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("Type", "Who acts", "Sign of life", "Meaning", box=None, pad_edge=False)
+    # A type is for copying, so it stays whole however narrow the screen is.
+    table = Table(Column("Type", no_wrap=True), "Who acts", "Sign of life", "Meaning", box=None, pad_edge=False)
     for row in rows:
         table.add_row(row["type"], row["who"], "yes" if row["sign_of_life"] else "", row["meaning"].partition(". ")[0])
     Console(soft_wrap=True).print(table)

@@ -1,4 +1,4 @@
-"""Telephone calls, in both directions."""
+"""Calls: by telephone, in both directions."""
 
 from __future__ import annotations
 

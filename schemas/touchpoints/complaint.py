@@ -1,19 +1,22 @@
-"""Complaints: cases that a customer opens, we resolve, and the customer may reopen."""
+"""Complaints: cases that a customer opens because something is wrong; we resolve them, the customer may reopen them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from customer_timeline.schemas.touchpoints.case import (
+    CASE_STAFF,
+    CaseAnswered,
+    CaseAssigned,
+    CaseClosed,
+    CaseOpened,
+    CaseReopened,
+    CaseResolved,
+)
 
-from customer_timeline.schemas.touchpoint import CustomerTouchpoint
-from customer_timeline.schemas.values import LongText, Personal, ShortText, Sku, ThingId, Token
 
-
-class ComplaintOpened(CustomerTouchpoint):
+class ComplaintOpened(CaseOpened):
     """The customer complained."""
 
     type_name = "complaint.opened.v1"
-    who = "customer"
-    life = True
     example = {
         "identifiers": [{"kind": "email", "value": "ann@example.com"}],
         "channel": "email",
@@ -24,38 +27,38 @@ class ComplaintOpened(CustomerTouchpoint):
         "order_id": "shopify:1001",
     }
 
-    case_id: ThingId
-    theme: ShortText
-    description: Annotated[LongText | None, Personal()] = None
-    severity: Literal["low", "normal", "high"] | None = None
-    sku: Sku | None = None
-    order_id: ThingId | None = None
+
+class ComplaintAssigned(CaseAssigned):
+    """The complaint was given to somebody; `step` says where it stands."""
+
+    type_name = "complaint.assigned.v1"
+    example = {"channel": "crm", "case_id": "desk:501", "step": "second level", "assignee": "agent-7"}
 
 
-class ComplaintResolved(CustomerTouchpoint):
+class ComplaintAnswered(CaseAnswered):
+    """We answered the customer, solved or not."""
+
+    type_name = "complaint.answered.v1"
+    example = {"channel": "email", "case_id": "desk:501", "text": "We are asking the carrier.", **CASE_STAFF}
+
+
+class ComplaintResolved(CaseResolved):
     """We solved the case."""
 
     type_name = "complaint.resolved.v1"
-    who = "company"
     example = {
         "channel": "email",
         "case_id": "desk:501",
         "solution": "Sent again by express.",
         "article_id": "kb-12",
-        "staff": {"id": "agent-7", "team": "service"},
+        **CASE_STAFF,
     }
 
-    case_id: ThingId
-    solution: Annotated[LongText | None, Personal()] = None
-    article_id: Token | None = None
 
-
-class ComplaintReopened(CustomerTouchpoint):
+class ComplaintReopened(CaseReopened):
     """The customer is not content with the solution."""
 
     type_name = "complaint.reopened.v1"
-    who = "customer"
-    life = True
     example = {
         "identifiers": [{"kind": "phone", "value": "+1 202 555 0143"}],
         "channel": "phone",
@@ -63,5 +66,9 @@ class ComplaintReopened(CustomerTouchpoint):
         "reason": "The replacement is broken too.",
     }
 
-    case_id: ThingId
-    reason: Annotated[LongText | None, Personal()] = None
+
+class ComplaintClosed(CaseClosed):
+    """Nothing more is to be done about the complaint, solved or not."""
+
+    type_name = "complaint.closed.v1"
+    example = {"channel": "crm", "case_id": "desk:501", **CASE_STAFF}

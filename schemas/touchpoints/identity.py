@@ -1,4 +1,4 @@
-"""What operators decide about identifiers."""
+"""Identity: what operators decide about identifiers."""
 
 from __future__ import annotations
 

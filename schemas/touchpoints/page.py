@@ -1,4 +1,4 @@
-"""What people look at on the web."""
+"""Pages: what people look at on the web."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Revenue: orders that became revenue, and what was given back."""
+"""Revenue: orders that became revenue, what was paid of them, and what was given back."""
 
 from __future__ import annotations
 
@@ -65,6 +65,24 @@ class PurchaseCompleted(CustomerTouchpoint):
 
     def _would_be_life(self) -> bool:
         return not self.recurring
+
+
+class PaymentReceived(CustomerTouchpoint):
+    """Money for an order came in, whole or as an instalment. Not revenue again: the purchase is."""
+
+    type_name = "payment.received.v1"
+    who = "system"
+    example = {
+        "identifiers": [{"kind": "member_id", "value": "M-4711"}],
+        "channel": "web",
+        "order_id": "shopify:1001",
+        "payment_id": "stripe:pi-301",
+        "total": {"amount": "29.95", "currency": "EUR"},
+    }
+
+    order_id: ThingId
+    payment_id: Token
+    total: Money
 
 
 class PurchaseRefunded(CustomerTouchpoint):

@@ -1,4 +1,4 @@
-"""Taking an event back."""
+"""Retractions: taking an event back."""
 
 from __future__ import annotations
 

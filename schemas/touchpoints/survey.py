@@ -1,4 +1,4 @@
-"""Satisfaction: what customers answer when asked."""
+"""Satisfaction: whom we asked, and what customers answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,27 @@ class About(Part):
     id: Token
 
 
-class SurveyAnswered(CustomerTouchpoint):
+class Survey(CustomerTouchpoint):
+    """Names the survey, and the invitation to it."""
+
+    survey_id: Token
+    invitation_id: Token | None = None
+
+
+class SurveySent(Survey):
+    """We asked the customer to answer a survey."""
+
+    type_name = "survey.sent.v1"
+    who = "company"
+    example = {
+        "identifiers": [{"kind": "email", "value": "ann@example.com"}],
+        "channel": "email",
+        "survey_id": "post-purchase-2026",
+        "invitation_id": "inv-881",
+    }
+
+
+class SurveyAnswered(Survey):
     """The customer answered a survey; `csat` from 1 to 5, `nps` from 0 to 10."""
 
     type_name = "survey.answered.v1"
@@ -35,8 +55,6 @@ class SurveyAnswered(CustomerTouchpoint):
         "about": {"kind": "order", "id": "shopify:1001"},
     }
 
-    survey_id: Token
-    invitation_id: Token | None = None
     csat: Annotated[int, Field(strict=True, ge=1, le=5)] | None = None
     nps: Annotated[int, Field(strict=True, ge=0, le=10)] | None = None
     comment: Annotated[LongText | None, Personal()] = None

@@ -1,4 +1,4 @@
-"""Meetings in person, and events that the customer attended."""
+"""Visits: meetings in person, and events that the customer attended."""
 
 from __future__ import annotations
 

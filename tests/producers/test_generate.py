@@ -18,19 +18,19 @@ from customer_timeline.schemas.touchpoint import CompanyTouchpoint, CustomerTouc
 from customer_timeline.schemas.values import Token
 
 
-class SocialCommented(CustomerTouchpoint):
-    """The customer commented on a post. It must be said where."""
+class PodcastCommented(CustomerTouchpoint):
+    """The customer commented on a podcast. It must be said where."""
 
-    type_name = "social.commented.v1"
+    type_name = "podcast.commented.v1"
     platform: Token
     mood: Literal["delighted", "contented", "indifferent", "disappointed", "infuriated", "sarcastic beyond recognition"]
     marks: tuple[int, ...] | None = None
 
 
-class ImprovementStarted(CompanyTouchpoint):
-    """We began to improve something."""
+class TrainingStarted(CompanyTouchpoint):
+    """We began to teach somebody something."""
 
-    type_name = "improvement.started.v1"
+    type_name = "training.started.v1"
     theme: Token
 
 
@@ -44,7 +44,7 @@ class PulseMeasured(CustomerTouchpoint):
 
 @pytest.fixture(scope="module")
 def grown() -> str:
-    return generate({**CATALOGUE, "social.commented.v1": SocialCommented, "improvement.started.v1": ImprovementStarted})
+    return generate({**CATALOGUE, "podcast.commented.v1": PodcastCommented, "training.started.v1": TrainingStarted})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def module(grown: str) -> ModuleType:
 
 
 def test_the_functions_of_new_types_build_events(module: ModuleType) -> None:
-    commented = module.social_commented(
+    commented = module.podcast_commented(
         source="/weibo",
         time=NOON,
         identifiers=[email("a@example.com")],
@@ -63,30 +63,28 @@ def test_the_functions_of_new_types_build_events(module: ModuleType) -> None:
         platform="weibo",
         mood="contented",
     )
-    started = module.improvement_started(source="/board", time=NOON, theme="late delivery", channel="office")
+    started = module.training_started(source="/board", time=NOON, theme="late delivery", channel="office")
 
     assert commented.data.platform == "weibo"
     assert started.data.channel == "office"
-    assert {"social_commented", "improvement_started", "purchase_completed"} <= set(module.__all__)
+    assert {"podcast_commented", "training_started", "purchase_completed"} <= set(module.__all__)
 
 
 def test_a_common_field_that_a_type_requires_is_a_parameter_of_its_own(module: ModuleType) -> None:
-    assert "platform" not in module.SocialCommentedCustomerFields.__annotations__
+    assert "platform" not in module.CustomerFieldsWithoutPlatform.__annotations__
     assert "platform" in module.CustomerFields.__annotations__
     with pytest.raises(TypeError, match="platform"):
-        module.social_commented(source="/weibo", time=NOON, channel="social", mood="contented")
+        module.podcast_commented(source="/weibo", time=NOON, channel="social", mood="contented")
 
 
 def test_a_company_touchpoint_takes_no_identifiers(module: ModuleType) -> None:
     with pytest.raises(InvalidEvent) as caught:
-        module.improvement_started(source="/board", time=NOON, theme="x", identifiers=[email("a@example.com")])
+        module.training_started(source="/board", time=NOON, theme="x", identifiers=[email("a@example.com")])
     assert caught.value.field == "data.identifiers"
 
 
 def test_the_text_is_the_same_for_the_same_catalogue_and_keeps_within_the_line_length(grown: str) -> None:
-    again = generate(
-        {"improvement.started.v1": ImprovementStarted, "social.commented.v1": SocialCommented, **CATALOGUE}
-    )
+    again = generate({"training.started.v1": TrainingStarted, "podcast.commented.v1": PodcastCommented, **CATALOGUE})
 
     assert grown == again
     assert max(map(len, grown.splitlines())) <= 120

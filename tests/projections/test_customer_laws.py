@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -58,7 +59,8 @@ TRAITS = st.fixed_dictionaries(
 def data_of(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
     """The catalogue's example of the type, with what the facts read drawn at random."""
     kind = CATALOGUE[type_name]
-    data = dict(kind.example)
+    # Read as JSON, as the log is: there an instant is a text.
+    data = kind.model_validate_json(json.dumps(kind.example)).model_dump(exclude_unset=True)
     if "channel" in kind.model_fields:
         data["channel"] = draw(st.sampled_from(["web", "phone", "email"]))
     if "actor" in kind.model_fields:

@@ -15,7 +15,8 @@ KINDS = ("*Tutorial.*", "*How-to.*", "*Reference.*", "*Explanation.*")
 
 def slug(heading: str) -> str:
     """The fragment that code hosts give a heading."""
-    plain = re.sub(r"[`*_]|\[|\]\([^)]*\)", "", heading).lower()
+    # Underscores stay within words, as in `email.marked_spam`; around words they are emphasis.
+    plain = re.sub(r"[`*]|(?<!\w)_|_(?!\w)|\[|\]\([^)]*\)", "", heading).lower()
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 

@@ -17,26 +17,26 @@ from customer_timeline.schemas.touchpoints.call import CallMissed
 from customer_timeline.schemas.values import ThingId
 
 
-class ContentPublished(CompanyTouchpoint):
-    """We published something."""
+class WindowDressed(CompanyTouchpoint):
+    """We put something in the shop window."""
 
-    type_name = "content.published.v1"
+    type_name = "window.dressed.v1"
     who = "company"
 
-    content_ref: str
+    display: str
 
 
-class FollowupDone(CustomerTouchpoint):
-    """What was planned has been done."""
+class GiftPacked(CustomerTouchpoint):
+    """A gift is ready."""
 
-    type_name = "followup.done.v1"
+    type_name = "gift.packed.v1"
     who = "company"
 
     followup_id: ThingId
     case_id: ThingId | None = None
 
 
-NEW = (ContentPublished, FollowupDone)
+NEW = (WindowDressed, GiftPacked)
 CODEC = Codec(IdentityPolicy(), SECRET, catalogue={**CATALOGUE, **{data.type_name: data for data in NEW}})
 
 
@@ -45,7 +45,7 @@ def new_event(type_name: str, **data: Any) -> dict[str, Any]:
 
 
 def test_what_concerns_no_customer_has_no_anchor_and_stands_in_the_timeline() -> None:
-    found = decode(new_event("content.published.v1", content_ref="post-1"), CODEC)
+    found = decode(new_event("window.dressed.v1", display="spring"), CODEC)
     assert (found.anchor_id, found.identifiers, found.channel, found.listed) == (None, (), None, True)
     assert (found.actor, found.direction, found.sign_of_life) == ("company", "outbound", False)
     parsed = CODEC.parse(CODEC.encode(CODEC.parse(found.value)))
@@ -54,17 +54,17 @@ def test_what_concerns_no_customer_has_no_anchor_and_stands_in_the_timeline() ->
 
 def test_what_concerns_no_customer_carries_no_identifiers() -> None:
     named = [{"kind": "email", "value": "ann@example.com"}]
-    found = rejection(new_event("content.published.v1", content_ref="post-1", identifiers=named), CODEC)
+    found = rejection(new_event("window.dressed.v1", display="spring", identifiers=named), CODEC)
     assert (found.reason, found.field) == ("invalid_field", "data.identifiers")
 
 
 def test_a_channel_is_checked_even_where_it_may_be_left_out() -> None:
-    found = rejection(new_event("content.published.v1", content_ref="post-1", channel="telepathy"), CODEC)
+    found = rejection(new_event("window.dressed.v1", display="spring", channel="telepathy"), CODEC)
     assert found.field == "data.channel"
 
 
 def test_a_new_type_that_names_things_continues_the_first_of_them() -> None:
-    record = new_event("followup.done.v1", channel="phone", followup_id="f-1", case_id="desk:1")
+    record = new_event("gift.packed.v1", channel="phone", followup_id="f-1", case_id="desk:1")
     found = decode(record, CODEC)
     assert [(thing.kind, thing.value) for thing in found.things] == [("case", "desk:1"), ("followup", "f-1")]
     assert found.continues_thing
@@ -73,7 +73,7 @@ def test_a_new_type_that_names_things_continues_the_first_of_them() -> None:
 
 def test_types_that_tests_define_are_none_of_the_product() -> None:
     assert discover_types() == dict(CATALOGUE)
-    assert rejection(new_event("content.published.v1", content_ref="post-1")).reason == "unknown_type"
+    assert rejection(new_event("window.dressed.v1", display="spring")).reason == "unknown_type"
 
 
 def test_one_type_declared_by_two_classes_is_told() -> None:
