@@ -7,11 +7,11 @@ version. Pure: the tables are read once when a calendar is built, and no clock i
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from importlib import metadata, resources
 from zoneinfo import ZoneInfo
 
-from customer_timeline.schemas.decoded import EPOCH, from_micros
+from customer_timeline.schemas.decoded import EPOCH, from_micros, to_micros
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 DAY_US = 86_400_000_000
@@ -20,6 +20,8 @@ HOUR_US = 3_600_000_000
 # An hour of one customer base is asked for again and again; 65,536 hours are seven years of them (some 10 MB). A replay
 # over more than that starts the cache anew rather than letting it grow.
 _CACHED_HOURS = 65_536
+
+_LAST_DAY = date.max.toordinal() - EPOCH.toordinal()  # 9999-12-31
 
 _NOT_ASKED_YET: tuple[int, str] = (0, "")
 _EPOCH_ORDINAL = EPOCH.toordinal()
@@ -56,16 +58,17 @@ class BusinessCalendar:
     """Days and months of one time zone, daylight saving included.
 
     Instants are microseconds since 1970-01-01T00:00Z; days are whole days since 1970-01-01 in the zone. It
-    holds a cache and nothing else; threads may share it.
+    holds caches and nothing else; threads may share it.
     """
 
-    __slots__ = ("_hours", "_zone", "zone_name")
+    __slots__ = ("_hours", "_midnights", "_zone", "zone_name")
 
     def __init__(self, zone_name: str) -> None:
         """Raises UnknownTimeZone where `zone_name` is not in the IANA database."""
         self.zone_name = zone_name
         self._zone = _load(zone_name)
         self._hours: dict[int, tuple[int, str] | None] = {}
+        self._midnights: dict[int, int] = {}
 
     def day(self, us: int) -> int:
         """The local day of the instant, as days since 1970-01-01 (negative before)."""
@@ -82,6 +85,37 @@ class BusinessCalendar:
         if cached is _NOT_ASKED_YET:
             cached = self._remember(hour)
         return cached[1] if cached is not None else self._exact(us)[1]
+
+    def midnight_us(self, day: int) -> int:
+        """The instant at which the local day (days since 1970-01-01) begins.
+
+        Where the clock skips midnight, that is the first instant of the day (of the one after, where it skips the
+        day); where the clock shows it twice, the first of the two. Beyond 9999-12-31: midnight in UTC.
+        """
+        known = self._midnights.get(day)
+        if known is None:
+            known = day * DAY_US if day > _LAST_DAY else self._begin_of(day)
+            if len(self._midnights) >= _CACHED_HOURS:
+                self._midnights.clear()
+            self._midnights[day] = known
+        return known
+
+    def _begin_of(self, day: int) -> int:
+        midnight = datetime.fromordinal(day + _EPOCH_ORDINAL).replace(tzinfo=self._zone)
+        late, early = self._instant(midnight), self._instant(midnight.replace(fold=1))
+        # The later reading comes first exactly where the clock skips this midnight: it does so between the two.
+        while late - early > 1:
+            middle = (late + early) // 2
+            if self._exact(middle)[0] < day:
+                early = middle
+            else:
+                late = middle
+        return late
+
+    @staticmethod
+    def _instant(local: datetime) -> int:
+        offset = local.utcoffset() or timedelta()
+        return to_micros(local.replace(tzinfo=EPOCH.tzinfo)) - offset // timedelta(microseconds=1)
 
     def _remember(self, hour: int) -> tuple[int, str] | None:
         """What every instant of this hour shares; None where a local midnight or a change of offset lies within it."""
