@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
 from lifecycle_events import History, day, facts_of
 
 from customer_timeline.projections.customer import CustomerProjection
@@ -16,10 +15,6 @@ from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.decoded import to_micros
 
 RULES = StageRules()
-
-
-def _utc(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def schedule(history: History, rules: StageRules = RULES) -> Schedule:
@@ -248,6 +243,18 @@ def test_a_purchase_after_the_last_end_is_a_customer_still() -> None:
     ]
 
 
+def test_a_purchase_on_the_day_of_the_last_end_counts_by_its_instant() -> None:
+    def flags(*bought_us: int) -> set[str]:
+        history = History().signed(day(0), "2026-01-01", "2026-12-31").ended(day(50.5))
+        for us in bought_us:
+            history.purchase(us)
+        return {flag for _, _, flags in told(history) for flag in flags}
+
+    assert "contract_over" in flags(day(50.1), day(50.4))
+    assert "contract_over" not in flags(day(50.1), day(50.9))
+    assert "contract_over" not in flags(day(50.1), day(50.5))
+
+
 def test_an_end_before_the_agreed_one_counts_from_its_instant_unless_renewed() -> None:
     history = History().signed(day(0), "2026-01-01", "2026-12-31").ended(day(10.5)).page(day(30))
     assert told(history)[:2] == [(0, "new", ()), (40.5, "churned", ("contract_over",))]
@@ -269,7 +276,7 @@ def test_a_contract_that_has_not_begun_is_neither_running_nor_over() -> None:
 def test_contracts_begin_and_end_at_midnight_of_the_business_zone() -> None:
     # Berlin, summer time: 2026-06-30 ends at 22:00Z.
     history = History("Europe/Berlin").signed(day(0), "2026-01-01", "2026-06-30").page(day(180))
-    end_us = to_micros(_utc("2026-06-30T22:00:00Z"))
+    end_us = to_micros(datetime.fromisoformat("2026-06-30T22:00:00Z"))
     assert StageEntry(end_us + (day(30) - day(0)), "churned", ("contract_over", "silent")) in schedule(history)
 
 
@@ -282,17 +289,25 @@ def test_a_contract_without_an_end_is_written_with_the_last_day_of_the_calendar(
 # -- the past does not depend on the future: histories that once broke that or could --
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/St_Johns"])
-def test_purchases_in_an_hour_that_was_shown_twice_around_midnight_keep_the_law(zone: str) -> None:
+def test_a_day_shown_again_after_the_next_one_began_keeps_the_law() -> None:
     # St. John's, 1987-10-25: at 02:30:30Z it is the 25th, at 02:45Z the 24th again. The day's number falls.
-    history = History(zone)
-    for text in ("1987-10-20T12:00:00Z", "1987-10-25T02:30:30Z", "1987-10-25T02:45:00Z", "1987-10-29T12:00:00Z"):
-        history.purchase(to_micros(_utc(text)))
-    whole = schedule(history)
-    for event in history.events:
-        for at_us in (event.occurred_us - 1, event.occurred_us, event.occurred_us + (day(50) - day(0))):
-            cut = stage_schedule(facts_of(history.events, history.calendar, at_us), RULES, history.calendar)
-            assert entry_at(whole, at_us) == entry_at(cut, at_us)
+    history = History("America/St_Johns")
+    first, early, again, last = (
+        to_micros(datetime.fromisoformat(text))
+        for text in ("1987-10-20T12:00:00Z", "1987-10-25T02:30:30Z", "1987-10-25T02:45:00Z", "1987-10-29T12:00:00Z")
+    )
+    for at_us in (first, early, again, last):
+        history.purchase(at_us)
+    rules = StageRules(loyal_purchase_days=2, silent_gaps=10)
+    # The 20th and the 25th are two days. In the end gaps of 4, 1 and 4 days: silent after 40.
+    assert schedule(history, rules)[:3] == (
+        StageEntry(first, "new", ()),
+        StageEntry(early, "loyal", ()),
+        StageEntry(last + (day(40) - day(0)), "loyal", ("silent",)),
+    )
+    for at_us in (early, again - 1, again, last, last + (day(40) - day(0))):
+        until = stage_schedule(history.facts(at_us), rules, history.calendar)
+        assert entry_at(schedule(history, rules), at_us) == entry_at(until, at_us)
 
 
 def test_a_combined_customer_has_the_schedule_of_all_events() -> None:

@@ -12,6 +12,9 @@ from naive_stages import NaiveStages
 from customer_timeline.projections.lifecycle import entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.reasons import explain
 
+# The second opinion asks at hundreds of instants, so an example takes its time.
+THOROUGH = settings(max_examples=300)
+
 
 def asked(history: RandomHistory, data: st.DataObject) -> list[int]:
     """Some of the instants at which something changes, and their neighbours."""
@@ -20,6 +23,7 @@ def asked(history: RandomHistory, data: st.DataObject) -> list[int]:
     return sorted(set(data.draw(st.lists(st.sampled_from(instants), min_size=1, max_size=12))))
 
 
+@THOROUGH
 @given(history=histories())
 def test_the_schedule_agrees_with_a_second_opinion_at_every_instant_of_change(history: RandomHistory) -> None:
     events, rules, calendar = history
@@ -30,6 +34,7 @@ def test_the_schedule_agrees_with_a_second_opinion_at_every_instant_of_change(hi
         assert (entry and entry[1:]) == naive.at(at_us), at_us - events[0].occurred_us
 
 
+@THOROUGH
 @given(history=histories(), data=st.data())
 def test_the_entry_at_t_is_that_of_the_events_until_t(history: RandomHistory, data: st.DataObject) -> None:
     events, rules, calendar = history
@@ -40,6 +45,7 @@ def test_the_entry_at_t_is_that_of_the_events_until_t(history: RandomHistory, da
         assert entry_at(schedule, at_us) == entry_at(stage_schedule(until, rules, calendar), at_us)
 
 
+@THOROUGH
 @given(history=histories(), data=st.data())
 def test_the_reasons_at_t_are_those_of_the_events_until_t(history: RandomHistory, data: st.DataObject) -> None:
     events, rules, calendar = history
