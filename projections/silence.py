@@ -7,8 +7,8 @@ purchase day, and a purchase need not be a sign of life: a threshold can change 
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from itertools import pairwise
+from bisect import bisect_right
+from operator import sub
 from typing import NamedTuple
 
 from customer_timeline.projections.calendar import DAY_US
@@ -16,9 +16,6 @@ from customer_timeline.projections.days import DayInstants
 from customer_timeline.projections.intervals import NEVER, Interval, extend
 from customer_timeline.projections.spells import Spell
 from customer_timeline.projections.stage_rules import StageRules
-
-# Up to this many gaps are sorted in one by one.
-_SORTED_IN = 8
 
 
 class Silences(NamedTuple):
@@ -46,17 +43,15 @@ class Gaps:
         """Twice the median gap, in days, of the first `count` purchase days; None below two of them."""
         if count < 2:
             return None
-        new = [later - earlier for earlier, later in pairwise(self._days[max(self._known - 1, 0) : count])]
+        days = self._days[max(self._known - 1, 0) : count]
+        new = list(map(sub, days[1:], days))
         if min(new, default=0) < 0:
             # A clock set back over midnight shows a day again that has ended: its first purchase may be the later one.
             days = sorted(self._days[:count])
-            return _twice_median(sorted(later - earlier for earlier, later in pairwise(days)))
-        if len(new) <= _SORTED_IN:
-            for gap in new:
-                insort(self._ordered, gap)
-        else:
-            self._ordered += new
-            self._ordered.sort()
+            return _twice_median(sorted(map(sub, days[1:], days)))
+        # Sorting what is sorted but for its end takes one pass over it.
+        self._ordered += new
+        self._ordered.sort()
         self._known = count
         return _twice_median(self._ordered)
 

@@ -76,13 +76,15 @@ def _with_spell(packed: str, first_us: int, last_us: int) -> str:
 
 def _spliced(packed: str, first_us: int, last_us: int) -> str:
     start = position(packed, _RECORD, _INSTANTS.pack(first_us, 0))
-    if start and first_us - _at(packed, start - 1)[1] < QUIET_US:
-        start -= 1
+    if start:
+        last = _at(packed, start - 1)[1]
+        if last_us <= last:
+            return packed
+        if first_us - last < QUIET_US:
+            start -= 1
     stop = start
     while stop < count(packed):
         first, last = _at(packed, stop)
-        if first <= first_us and last_us <= last:
-            return packed
         if first - last_us >= QUIET_US:
             break
         first_us, last_us = min(first, first_us), max(last, last_us)
