@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypedDict
 
+from customer_timeline.projections import spells
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
 from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
@@ -24,6 +25,7 @@ class ActivityFacts(TypedDict, total=False):
     last_event_us: int
     first_sign_of_life_us: int
     last_sign_of_life_us: int
+    life_spells: str  # projections.spells
     # channel -> direction -> events, and last_us; directions without an event are absent
     by_channel: dict[str, dict[str, int]]
     # type without its version -> events
@@ -65,6 +67,7 @@ def fold(activity: ActivityFacts, event: DecodedEvent, calendar: BusinessCalenda
 
 
 def _fold_sign_of_life(activity: ActivityFacts, us: int) -> None:
+    activity["life_spells"] = spells.with_sign(activity.get("life_spells", spells.EMPTY), us)
     if activity["signs_of_life"] == 0:
         activity["first_sign_of_life_us"] = activity["last_sign_of_life_us"] = us
     elif us < activity["first_sign_of_life_us"]:
@@ -94,6 +97,8 @@ def combine(into: ActivityFacts, other: ActivityFacts) -> None:
     for last in ("last_event_us", "last_sign_of_life_us"):
         if last in other:
             into[last] = max(into.get(last, other[last]), other[last])
+    if "life_spells" in other:
+        into["life_spells"] = spells.union(into.get("life_spells", spells.EMPTY), other["life_spells"])
     _add_counts(into["by_type"], other["by_type"])
     _add_counts(into["by_month"], other["by_month"])
     for channel, theirs in other["by_channel"].items():

@@ -7,11 +7,11 @@ version. Pure: the tables are read once when a calendar is built, and no clock i
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib import metadata, resources
 from zoneinfo import ZoneInfo
 
-from customer_timeline.schemas.decoded import EPOCH, from_micros
+from customer_timeline.schemas.decoded import EPOCH, from_micros, to_micros
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 MICROSECOND = timedelta(microseconds=1)
@@ -21,6 +21,8 @@ HOUR_US = 3_600_000_000
 # A day of one customer base is asked for again and again; 16,384 days are 44 years of them (some 2 MB). A replay over
 # more than that starts the caches anew rather than letting them grow.
 _CACHED_DAYS = 16_384
+
+_LAST_DAY = date.max.toordinal() - EPOCH.toordinal()  # 9999-12-31
 
 _NOT_ASKED_YET = -1  # no offset: zones are whole seconds off
 _EPOCH_ORDINAL = EPOCH.toordinal()
@@ -57,10 +59,10 @@ class BusinessCalendar:
     """Days and months of one time zone, daylight saving included.
 
     Instants are microseconds since 1970-01-01T00:00Z; days are whole days since 1970-01-01 in the zone. It
-    holds a cache and nothing else; threads may share it.
+    holds caches and nothing else; threads may share it.
     """
 
-    __slots__ = ("_months", "_offsets", "_zone", "zone_name")
+    __slots__ = ("_midnights", "_months", "_offsets", "_zone", "zone_name")
 
     def __init__(self, zone_name: str) -> None:
         """Raises UnknownTimeZone where `zone_name` is not in the IANA database."""
@@ -68,6 +70,7 @@ class BusinessCalendar:
         self._zone = _load(zone_name)
         self._offsets: dict[int, int | None] = {}
         self._months: dict[int, str] = {}
+        self._midnights: dict[int, int] = {}
 
     def day(self, us: int) -> int:
         """The local day of the instant, as days since 1970-01-01 (negative before)."""
@@ -81,6 +84,37 @@ class BusinessCalendar:
         """The local month of the instant, `YYYY-MM`."""
         day = self.day(us)
         return self._months.get(day) or self._remember_month(day)
+
+    def midnight_us(self, day: int) -> int:
+        """The instant at which the local day (days since 1970-01-01) begins.
+
+        Where the clock skips midnight, that is the first instant of the day (of the one after, where it skips the
+        day); where the clock shows it twice, the first of the two. Beyond 9999-12-31: midnight in UTC.
+        """
+        known = self._midnights.get(day)
+        if known is None:
+            known = day * DAY_US if day > _LAST_DAY else self._begin_of(day)
+            if len(self._midnights) >= _CACHED_DAYS:
+                self._midnights.clear()
+            self._midnights[day] = known
+        return known
+
+    def _begin_of(self, day: int) -> int:
+        midnight = datetime.fromordinal(day + _EPOCH_ORDINAL).replace(tzinfo=self._zone)
+        late, early = self._instant(midnight), self._instant(midnight.replace(fold=1))
+        # The later reading comes first exactly where the clock skips this midnight: it does so between the two.
+        while late - early > 1:
+            middle = (late + early) // 2
+            if self.day(middle) < day:
+                early = middle
+            else:
+                late = middle
+        return late
+
+    @staticmethod
+    def _instant(local: datetime) -> int:
+        offset = local.utcoffset() or timedelta()
+        return to_micros(local.replace(tzinfo=EPOCH.tzinfo)) - offset // MICROSECOND
 
     def _remember_offset(self, utc_day: int) -> int | None:
         """The offset that every instant of this UTC day shares; None where it changes within the day."""

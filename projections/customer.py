@@ -7,10 +7,15 @@ elsewhere, from facts and a time.
 
 The encoded facts are read by analysts as `customer.facts`; docs/reference/customer-facts.md documents them:
 
-    {"activity":  see `projections.activity.ActivityFacts`,
-     "profile":   {trait: see `projections.profile.Register`},
-     "purchases": see `projections.purchases.PurchaseFacts`,
-     "seen":      {identifier_id: [first_us, last_us]}}
+    {"activity":     see `projections.activity.ActivityFacts`,
+     "profile":      {trait: see `projections.profile.Register`},
+     "purchases":    see `projections.purchases.PurchaseFacts`,
+     "seen":         {identifier_id: [first_us, last_us]},
+     "complaints":   see `projections.complaints.ComplaintFacts`,
+     "contracts":    see `projections.contracts.ContractFacts`,
+     "satisfaction": see `projections.satisfaction.SatisfactionFacts`}
+
+The last three are left out where they are empty, as they are for most customers.
 """
 
 from __future__ import annotations
@@ -20,15 +25,27 @@ from typing import Any, Final, NamedTuple, cast
 
 import orjson
 
-from customer_timeline.projections import activity, profile, purchases
+from customer_timeline.projections import activity, complaints, contracts, profile, purchases, satisfaction
 from customer_timeline.projections.activity import ActivityFacts
 from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.complaints import ComplaintFacts
+from customer_timeline.projections.contracts import ContractFacts
 from customer_timeline.projections.profile import ProfileFacts
 from customer_timeline.projections.purchases import PurchaseFacts
+from customer_timeline.projections.satisfaction import SatisfactionFacts
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.touchpoint import TouchpointData
+from customer_timeline.schemas.touchpoints.case import Case
+from customer_timeline.schemas.touchpoints.complaint import (
+    ComplaintClosed,
+    ComplaintOpened,
+    ComplaintReopened,
+    ComplaintResolved,
+)
+from customer_timeline.schemas.touchpoints.contract import ContractEnded, ContractRenewed, ContractSigned
 from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
+from customer_timeline.schemas.touchpoints.survey import SurveyAnswered
 
 # identifier_id -> [first, last] instant (microseconds since 1970) at which the customer's events name it
 SeenFacts = dict[str, list[int]]
@@ -40,25 +57,30 @@ class CustomerFacts:
     Mutable, and private to the fold that holds it. Equal where the facts are equal.
     """
 
-    __slots__ = ("activity", "profile", "purchases", "seen")
+    __slots__ = ("activity", "complaints", "contracts", "profile", "purchases", "satisfaction", "seen")
 
     def __init__(
-        self, activity: ActivityFacts, profile: ProfileFacts, purchases: PurchaseFacts, seen: SeenFacts
+        self,
+        activity: ActivityFacts,
+        profile: ProfileFacts,
+        purchases: PurchaseFacts,
+        seen: SeenFacts,
+        complaints: ComplaintFacts,
+        contracts: ContractFacts,
+        satisfaction: SatisfactionFacts,
     ) -> None:
         self.activity = activity
         self.profile = profile
         self.purchases = purchases
         self.seen = seen
+        self.complaints = complaints
+        self.contracts = contracts
+        self.satisfaction = satisfaction
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CustomerFacts):
             return NotImplemented
-        return (
-            self.activity == other.activity
-            and self.profile == other.profile
-            and self.purchases == other.purchases
-            and self.seen == other.seen
-        )
+        return all(getattr(self, part) == getattr(other, part) for part in self.__slots__)
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -78,6 +100,9 @@ class CustomerColumns(NamedTuple):
     purchases: int
 
 
+Fold = Callable[[CustomerFacts, DecodedEvent, BusinessCalendar], None]
+
+
 def _profile_updated(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
     profile.fold(facts.profile, event, cast(ProfileUpdated, event.data))
 
@@ -90,12 +115,43 @@ def _purchase_refunded(facts: CustomerFacts, event: DecodedEvent, calendar: Busi
     purchases.fold_refunded(facts.purchases, cast(PurchaseRefunded, event.data))
 
 
+def _complaint(verb: complaints.Verb) -> Fold:
+    def fold(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+        complaints.fold(facts.complaints, event, cast(Case, event.data).case_id, verb)
+
+    return fold
+
+
+def _contract_signed(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    contracts.fold_signed(facts.contracts, event, cast(ContractSigned, event.data))
+
+
+def _contract_renewed(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    contracts.fold_renewed(facts.contracts, event, cast(ContractRenewed, event.data))
+
+
+def _contract_ended(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    contracts.fold_ended(facts.contracts, event, cast(ContractEnded, event.data))
+
+
+def _survey_answered(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    satisfaction.fold(facts.satisfaction, event, cast(SurveyAnswered, event.data))
+
+
 # What a type adds beyond activity. A new type that carries facts adds a module with a fold, a combine and a describe, a
 # slot in CustomerFacts and a line here; a type without an entry is activity only.
-_FOLDS: Final[dict[type[TouchpointData], Callable[[CustomerFacts, DecodedEvent, BusinessCalendar], None]]] = {
+_FOLDS: Final[dict[type[TouchpointData], Fold]] = {
     ProfileUpdated: _profile_updated,
     PurchaseCompleted: _purchase_completed,
     PurchaseRefunded: _purchase_refunded,
+    ComplaintOpened: _complaint("opened"),
+    ComplaintReopened: _complaint("reopened"),
+    ComplaintResolved: _complaint("resolved"),
+    ComplaintClosed: _complaint("closed"),
+    ContractSigned: _contract_signed,
+    ContractRenewed: _contract_renewed,
+    ContractEnded: _contract_ended,
+    SurveyAnswered: _survey_answered,
 }
 
 
@@ -105,14 +161,14 @@ class CustomerProjection:
     __slots__ = ("calendar",)
 
     name: Final = "customer"
-    version: Final = 1
+    version: Final = 2
 
     def __init__(self, calendar: BusinessCalendar) -> None:
         self.calendar = calendar
 
     def initial(self) -> CustomerFacts:
         """The facts of no events."""
-        return CustomerFacts(activity.initial(), {}, {}, {})
+        return CustomerFacts(activity.initial(), {}, {}, {}, {}, {}, {})
 
     def apply(self, facts: CustomerFacts, event: DecodedEvent) -> None:
         """Fold one event into `facts`, in place.
@@ -142,6 +198,9 @@ class CustomerProjection:
         activity.combine(into.activity, other.activity)
         profile.combine(into.profile, other.profile)
         purchases.combine(into.purchases, other.purchases)
+        complaints.combine(into.complaints, other.complaints)
+        contracts.combine(into.contracts, other.contracts)
+        satisfaction.combine(into.satisfaction, other.satisfaction)
         for identifier_id, (first_us, last_us) in other.seen.items():
             bounds = into.seen.get(identifier_id)
             into.seen[identifier_id] = (
@@ -150,20 +209,32 @@ class CustomerProjection:
 
     def encode(self, facts: CustomerFacts) -> bytes:
         """JSON with sorted keys: equal facts are equal bytes."""
-        return orjson.dumps(
-            {
-                "activity": facts.activity,
-                "profile": facts.profile,
-                "purchases": facts.purchases,
-                "seen": facts.seen,
-            },
-            option=orjson.OPT_SORT_KEYS,
-        )
+        content: dict[str, Any] = {
+            "activity": facts.activity,
+            "profile": facts.profile,
+            "purchases": facts.purchases,
+            "seen": facts.seen,
+        }
+        if facts.complaints:
+            content["complaints"] = facts.complaints
+        if facts.contracts:
+            content["contracts"] = facts.contracts
+        if facts.satisfaction:
+            content["satisfaction"] = facts.satisfaction
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
     def decode(self, encoded: bytes | str) -> CustomerFacts:
         """The facts of `encode`, from bytes or from what a driver made of a json column."""
         facts = orjson.loads(encoded)
-        return CustomerFacts(facts["activity"], facts["profile"], facts["purchases"], facts["seen"])
+        return CustomerFacts(
+            facts["activity"],
+            facts["profile"],
+            facts["purchases"],
+            facts["seen"],
+            facts.get("complaints", {}),
+            facts.get("contracts", {}),
+            facts.get("satisfaction", {}),
+        )
 
     def columns(self, facts: CustomerFacts) -> CustomerColumns:
         """What the customer's row repeats outside the JSON, for indexes and lists."""
@@ -178,9 +249,12 @@ class CustomerProjection:
         )
 
     def describe(self, facts: CustomerFacts) -> dict[str, Any]:
-        """The facts as the API shows them: `{"profile", "activity", "purchases"}`, ready for JSON."""
+        """The facts as the API shows them, part by part, ready for JSON."""
         return {
             "profile": profile.describe(facts.profile),
             "activity": activity.describe(facts.activity),
             "purchases": purchases.describe(facts.purchases),
+            "complaints": complaints.describe(facts.complaints),
+            "contracts": contracts.describe(facts.contracts),
+            "satisfaction": satisfaction.describe(facts.satisfaction),
         }

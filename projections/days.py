@@ -4,25 +4,25 @@ Called by the folds that need "on how many days, and when": purchase days now. T
 or less on a known day only moves that day's bounds, so order does not matter and equal sets are equal strings. Both
 instants are kept because the set must also answer "as it was at t", exactly, for a t within a day.
 
-Packing: one record of 12 bytes a day, big-endian, oldest first, in base64 without line breaks, so 16 characters a day:
+Packing (`projections.packing`): one record of 12 bytes a day, big-endian, oldest first, so 16 characters a day:
 
     20 bits  day           days since 1970-01-01 in the business zone, plus 1
     38 bits  first instant microseconds after the day's UTC midnight less 16 h
     38 bits  last instant  the same
 
-Records of one size make an insertion a splice of the string: a customer with ten years of daily purchases (58,448
-characters) pays for one more like a customer with two. A variable-length packing was smaller (11 bytes) and needed a
-full decode.
+Ten years of daily purchases are 58,448 characters. A variable-length packing was smaller (11 bytes) and needed a full
+decode for every insertion.
 """
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64
 from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple
 
 from customer_timeline.projections.calendar import DAY_US
+from customer_timeline.projections.packing import SPLICED_RECORDS, position, text_of
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 EMPTY = ""
@@ -31,12 +31,11 @@ _RECORD = 16  # characters
 _INSTANT_BITS = 38
 _INSTANT_MASK = (1 << _INSTANT_BITS) - 1
 _DAY_SHIFT = 2 * _INSTANT_BITS
-# Up to this many days are spliced into the longer set one by one, beyond it both sets are merged as a whole: what a
-# batch adds to a long history must not cost the length of the history.
-_SPLICED_DAYS = 8
-# For reading days alone: the first 8 bytes of a record as one integer.
+# For reading many: a record as two integers, the first one of 8 bytes, and what stands where in that one.
 _RECORD_HALVES = Struct(">QI")
 _DAY_SHIFT_IN_8 = _DAY_SHIFT - 32
+_LAST_BITS_IN_8 = _INSTANT_BITS - 32
+_LAST_MASK_IN_8 = (1 << _LAST_BITS_IN_8) - 1
 _DAY_BIAS = 1  # 1970-01-01T00:00Z is still 1969-12-31, day -1, west of Greenwich
 # Local midnight is never more than 14 h (Line Islands) before UTC midnight; 16 h leaves a margin and 2^38 us are 76 h.
 _LEAD_US = 16 * 3_600_000_000
@@ -71,10 +70,6 @@ def _pack(day: int, first_us: int, last_us: int) -> bytes:
     return ((day + _DAY_BIAS) << _DAY_SHIFT | first << _INSTANT_BITS | last).to_bytes(12, "big")
 
 
-def _text(records: bytes) -> str:
-    return b2a_base64(records, newline=False).decode("ascii")
-
-
 def _read(number: int) -> DayInstants:
     day = (number >> _DAY_SHIFT) - _DAY_BIAS
     zero = day * DAY_US - _LEAD_US
@@ -93,7 +88,13 @@ def at(packed: str, index: int) -> DayInstants:
 
 def unpack(packed: str) -> list[DayInstants]:
     """All days, oldest first."""
-    return [_read(record) for record in _records(packed)]
+    found = []
+    for high, low in _RECORD_HALVES.iter_unpack(a2b_base64(packed)):
+        day = (high >> _DAY_SHIFT_IN_8) - _DAY_BIAS
+        zero = day * DAY_US - _LEAD_US
+        first = zero + (high >> _LAST_BITS_IN_8 & _INSTANT_MASK)
+        found.append(DayInstants(day, first, zero + ((high & _LAST_MASK_IN_8) << 32 | low)))
+    return found
 
 
 def day_numbers(packed: str) -> list[int]:
@@ -110,36 +111,24 @@ def _with_day(packed: str, day: int, first_us: int, last_us: int) -> str:
     index = count(packed) - 1
     found = at(packed, index) if packed else None
     if found is None or day > found.day:
-        return packed + _text(_pack(day, first_us, last_us))
+        return packed + text_of(_pack(day, first_us, last_us))
     if day < found.day:
-        index = _position(packed, day)
+        index = position(packed, _RECORD, ((day + _DAY_BIAS) << _DAY_SHIFT).to_bytes(12, "big"))
         found = at(packed, index)
     start = index * _RECORD
     if found.day != day:
-        return packed[:start] + _text(_pack(day, first_us, last_us)) + packed[start:]
+        return packed[:start] + text_of(_pack(day, first_us, last_us)) + packed[start:]
     if found.first_us <= first_us and last_us <= found.last_us:
         return packed
-    record = _text(_pack(day, min(first_us, found.first_us), max(last_us, found.last_us)))
+    record = text_of(_pack(day, min(first_us, found.first_us), max(last_us, found.last_us)))
     return packed[:start] + record + packed[start + _RECORD :]
-
-
-def _position(packed: str, day: int) -> int:
-    """The index of the first record whose day is not before `day`; one such record exists."""
-    low, high = 0, count(packed) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if at(packed, middle).day < day:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def union(packed: str, other: str) -> str:
     """The days of both sets; a day of both keeps its first and last instant of both."""
     if len(packed) < len(other):
         packed, other = other, packed
-    if count(other) <= _SPLICED_DAYS:
+    if count(other) <= SPLICED_RECORDS:
         for found in unpack(other):
             packed = _with_day(packed, *found)
         return packed
@@ -152,7 +141,7 @@ def union(packed: str, other: str) -> str:
             first = min(mine >> _INSTANT_BITS & _INSTANT_MASK, theirs >> _INSTANT_BITS & _INSTANT_MASK)
             last = max(mine & _INSTANT_MASK, theirs & _INSTANT_MASK)
             records[day] = day << _DAY_SHIFT | first << _INSTANT_BITS | last
-    return _text(b"".join(records[day].to_bytes(12, "big") for day in sorted(records)))
+    return text_of(b"".join(records[day].to_bytes(12, "big") for day in sorted(records)))
 
 
 def _records(packed: str) -> list[int]:

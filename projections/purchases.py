@@ -1,19 +1,26 @@
 """Purchases: count, first and last, exact sums per currency, and the days on which the customer bought.
 
 Revenue is what `purchase.completed` says; `purchase.refunded` takes from it. Recurring charges are revenue and count,
-but no purchase day: a machine that charges every month says nothing about how often somebody buys (design: events.md).
+but no purchase day: a machine that charges every month says nothing about how often somebody buys. Their days are a
+set of their own.
+A *passive* purchase is no sign of life (a machine made it, or somebody on the customer's behalf), yet a purchase day.
+What wins a customer back must be told to the instant, and a day that began with a passive purchase hides when the
+customer bought on purpose: so from the first passive purchase on, those and the days of deliberate ones are kept apart.
 Sums are exact (`projections.amounts`) and days are a set (`projections.days`), so order does not matter.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
-from customer_timeline.projections import amounts, days
+from customer_timeline.projections import amounts, days, packing
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.instants import rfc3339_or_none
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
+
+_INSTANT_BYTES: Final = 9  # a multiple of 3: 12 characters
+_INSTANT_WIDTH: Final = 12
 
 
 class CurrencyFacts(TypedDict):
@@ -34,6 +41,10 @@ class PurchaseFacts(TypedDict, total=False):
     by_currency: dict[str, CurrencyFacts]
     days: int
     day_set: str  # projections.days
+    # Each absent where there is nothing to keep in it:
+    recurring_day_set: str  # the days of recurring charges
+    passive_instants: str  # projections.packing: 9 bytes each, microseconds since 1970
+    deliberate_day_set: str  # absent without a passive purchase: `day_set` is the same set then
 
 
 def fold_completed(
@@ -50,9 +61,24 @@ def fold_completed(
     if data.cost is not None:
         cost = _currency(purchases, data.cost.currency)
         cost["cost"] = amounts.added(cost["cost"], amounts.to_units(data.cost.amount))
-    if not data.recurring:
-        purchases["day_set"] = days.with_instant(purchases["day_set"], calendar.day(us), us)
-        purchases["days"] = days.count(purchases["day_set"])
+    day = calendar.day(us)
+    if data.recurring:
+        recurring = purchases.get("recurring_day_set", days.EMPTY)
+        purchases["recurring_day_set"] = days.with_instant(recurring, day, us)
+        return
+    if not event.sign_of_life:
+        _fold_passive(purchases, us)
+    elif "deliberate_day_set" in purchases:
+        purchases["deliberate_day_set"] = days.with_instant(purchases["deliberate_day_set"], day, us)
+    purchases["day_set"] = days.with_instant(purchases["day_set"], day, us)
+    purchases["days"] = days.count(purchases["day_set"])
+
+
+def _fold_passive(purchases: PurchaseFacts, us: int) -> None:
+    purchases.setdefault("deliberate_day_set", purchases["day_set"])
+    purchases["passive_instants"] = packing.with_record(
+        purchases.get("passive_instants", ""), _INSTANT_WIDTH, us.to_bytes(_INSTANT_BYTES, "big")
+    )
 
 
 def fold_refunded(purchases: PurchaseFacts, data: PurchaseRefunded) -> None:
@@ -93,8 +119,28 @@ def combine(into: PurchaseFacts, other: PurchaseFacts) -> None:
         mine = _currency(into, currency)
         for part in ("gross", "refunds", "cost"):
             mine[part] = amounts.summed(mine[part], theirs[part])
+    if "passive_instants" in into or "passive_instants" in other:
+        into["deliberate_day_set"] = days.union(deliberate_day_set(into), deliberate_day_set(other))
+        into["passive_instants"] = packing.union(
+            into.get("passive_instants", ""), other.get("passive_instants", ""), _INSTANT_WIDTH
+        )
+    if "recurring_day_set" in other:
+        recurring = into.get("recurring_day_set", days.EMPTY)
+        into["recurring_day_set"] = days.union(recurring, other["recurring_day_set"])
     into["day_set"] = days.union(into["day_set"], other["day_set"])
     into["days"] = days.count(into["day_set"])
+
+
+def deliberate_day_set(purchases: PurchaseFacts) -> str:
+    """The days on which the customer bought on purpose, a packed set (`projections.days`)."""
+    return purchases.get("deliberate_day_set", purchases.get("day_set", days.EMPTY))
+
+
+def passive_instants(purchases: PurchaseFacts) -> list[int]:
+    """The instants of passive purchases, ascending; microseconds since 1970."""
+    return [
+        int.from_bytes(record, "big") for record in packing.split(purchases.get("passive_instants", ""), _INSTANT_WIDTH)
+    ]
 
 
 def median_gap_days(purchases: PurchaseFacts) -> int | float | None:

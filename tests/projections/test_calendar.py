@@ -85,6 +85,52 @@ def test_days_change_at_local_midnight_around_daylight_saving(zone: str, instant
     assert CALENDARS[zone].month(us(instant)) == month
 
 
+@given(zone=st.sampled_from(ZONES), day=st.integers(0, 25_567))  # 1970 to 2039
+@example("America/Sao_Paulo", day_number("2018-11-04"))
+@example("Africa/Monrovia", day_number("1972-01-07"))
+@example("Pacific/Apia", day_number("2011-12-30"))
+def test_a_day_begins_at_the_first_instant_that_is_not_before_it(zone: str, day: int) -> None:
+    calendar = CALENDARS[zone]
+    begin = calendar.midnight_us(day)
+    assert calendar.midnight_us(day) == begin  # from the cache
+    assert calendar.day(begin - 1) < day
+    # Pacific/Apia has no 2011-12-30: it begins, and ends, where the 31st begins.
+    assert calendar.day(begin) == day + ((zone, day) == ("Pacific/Apia", day_number("2011-12-30")))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "instant"),
+    [
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z"),
+        ("Europe/Berlin", "2026-03-30", "2026-03-29T22:00:00Z"),
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z"),  # 00:00 did not exist: the day began at 01:00
+        (
+            "America/St_Johns",
+            "1987-10-25",
+            "1987-10-25T02:30:00Z",
+        ),  # shown again at 03:30Z, after 59 minutes of the 24th
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
+        ("Africa/Monrovia", "1972-01-07", "1972-01-07T00:44:30Z"),  # 44 min 30 s off until then
+        ("Europe/Berlin", "9999-12-31", "9999-12-30T23:00:00Z"),
+    ],
+)
+def test_midnights_around_changes_of_the_clock(zone: str, day: str, instant: str) -> None:
+    assert CALENDARS[zone].midnight_us(day_number(day)) == us(instant)
+
+
+def test_the_day_after_the_last_of_the_calendar_begins_in_utc() -> None:
+    last = day_number("9999-12-31")
+    assert CALENDARS["Europe/Berlin"].midnight_us(last + 1) == (last + 1) * 24 * HOUR_US
+
+
+def test_a_midnight_within_a_skipped_hour_is_where_the_clock_jumped() -> None:
+    # Toronto, 1919-03-30: from 23:30 on to 00:30 of the 31st, so no 00:00 and no 23:45 either.
+    toronto = BusinessCalendar("America/Toronto")
+    begin = toronto.midnight_us(day_number("1919-03-31"))
+    assert begin == us("1919-03-31T04:30:00Z")
+    assert toronto.day(begin - 1) == day_number("1919-03-30")
+
+
 def test_a_day_of_23_hours_and_one_of_25_are_one_day_each() -> None:
     def hours(first: str, zone: str) -> int:
         start = us(first)
@@ -111,6 +157,8 @@ def test_more_days_than_the_cache_holds_are_still_right(monkeypatch: pytest.Monk
     monkeypatch.setattr("customer_timeline.projections.calendar._CACHED_DAYS", 3)
     calendar = BusinessCalendar("Europe/Berlin")
     start = datetime(2026, 3, 26, 20, tzinfo=UTC)
+    for midnight in range(20_000, 20_010):
+        assert calendar.day(calendar.midnight_us(midnight)) == midnight
     for hour in range(12 * 24):
         instant = start + timedelta(hours=hour)
         assert calendar.month(to_micros(instant)) == f"{instant.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m}"

@@ -39,6 +39,9 @@ def test_a_customer_without_events_is_described_by_nothing() -> None:
             "by_currency": {},
             "median_gap_days": None,
         },
+        "complaints": {"open": 0, "opened_total": 0, "open_cases": []},
+        "contracts": [],
+        "satisfaction": {"answers": 0, "csat": None, "nps": None},
     }
 
 
@@ -349,6 +352,7 @@ def test_encoded_facts_have_the_documented_names() -> None:
     first, second = us("2026-01-02T00:00:00Z"), us("2026-01-03T00:00:00Z")
     facts = orjson.loads(customer.projection.encode(customer.facts))
     assert len(facts["purchases"].pop("day_set")) == 16
+    assert len(facts["activity"].pop("life_spells")) == 24
     assert facts == {
         "activity": {
             "events": 2,

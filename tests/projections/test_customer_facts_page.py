@@ -23,12 +23,18 @@ def blocks(language: str) -> list[str]:
 def ann() -> Customer:
     """The customer of the page's example."""
     email = {"channel": "email", "message_id": "m-1"}
+    contract = {"channel": "field", "contract_id": "sap:40017", "starts_on": "2026-02-01", "ends_on": "2027-01-31"}
+    complaint = {"channel": "phone", "case_id": "desk:501", "theme": "late delivery"}
+    answer = {"channel": "phone", "survey_id": "s-1", "via": "phone", "csat": 2, "nps": 6}
     return given(
         profile("2026-01-05T00:00:00Z", number=1, given_name="Ann", birthday=None),
         purchase("2026-01-05T09:00:00Z", "25.50", number=2, cost=("20.00", "USD")),
         purchase("2026-01-26T09:00:00Z", "50.00", number=3),
         refund("2026-01-26T11:00:00Z", "5.50", number=4),
         decoded(CATALOGUE["email.sent.v1"], "2026-02-01T10:00:00Z", email, number=5),
+        decoded(CATALOGUE["contract.signed.v1"], "2026-01-20T09:00:00Z", contract, number=6),
+        decoded(CATALOGUE["complaint.opened.v1"], "2026-01-27T09:00:00Z", complaint, number=7),
+        decoded(CATALOGUE["survey.answered.v1"], "2026-01-30T09:00:00Z", answer, number=8),
     )
 
 

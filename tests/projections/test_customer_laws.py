@@ -19,6 +19,7 @@ from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
 from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
+from customer_timeline.schemas.touchpoints.survey import SurveyAnswered
 
 PROJECTIONS = [CustomerProjection(BusinessCalendar(zone)) for zone in ("UTC", "America/Sao_Paulo", "Europe/Berlin")]
 
@@ -68,6 +69,13 @@ def data_of(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
         data["automated"] = draw(st.sampled_from([None, True, False]))
     if kind is ProfileUpdated:
         data["traits"] = draw(TRAITS)
+    if type_name.startswith(("complaint.", "contract.")):
+        data |= {
+            name: draw(st.sampled_from(["desk:1", "desk:2"])) for name in ("case_id", "contract_id") if name in data
+        }
+    if kind is SurveyAnswered:
+        data["csat"] = draw(st.one_of(st.none(), st.integers(1, 5)))
+        data["nps"] = draw(st.one_of(st.none(), st.integers(0, 10)))
     if kind in (PurchaseCompleted, PurchaseRefunded):
         data["total"] = draw(MONEY)
     if kind is PurchaseCompleted:
@@ -79,9 +87,10 @@ def data_of(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
 @st.composite
 def events(draw: st.DrawFn, *, max_size: int = 12) -> list[DecodedEvent]:
     """Distinct events of any types, by any people."""
-    # Types whose facts are more than counts come up as often as all the others together.
+    # Types whose facts are more than counts come up more often than all the others together.
     types = st.one_of(
         st.sampled_from(["profile.updated.v1", "purchase.completed.v1", "purchase.refunded.v1"]),
+        st.sampled_from([name for name in CATALOGUE if name.startswith(("complaint.", "contract.", "survey."))]),
         st.sampled_from(sorted(CATALOGUE)),
     )
     made = []
@@ -208,4 +217,4 @@ def test_every_type_of_the_catalogue_folds(data: st.DataObject) -> None:
 
 def test_the_projection_satisfies_the_protocol() -> None:
     projection: Projection[Any] = PROJECTIONS[0]
-    assert (projection.name, projection.version) == ("customer", 1)
+    assert (projection.name, projection.version) == ("customer", 2)
