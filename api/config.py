@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from customer_timeline.projections.alive import AliveParameters
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.identifiers import IdentifierSpace
 
@@ -37,11 +39,14 @@ class ApiConfig:
     `lag_probe` (raises LagUnknownError) and `migrations_probe` (names of migrations not yet applied) may block; they
     are called in a thread, seldom. `local_only` = listening on loopback: requests whose Host header names anything
     else are refused, so that no web page can read customers through a name that it points at this machine.
-    `ready_max_lag_s`: with a longer lag `/readyz` says no.
+    `ready_max_lag_s`: with a longer lag `/readyz` says no. `now_us`: the present, microseconds since 1970, UTC.
     """
 
     identifiers: IdentifierSpace
     projection: CustomerProjection
+    now_us: Callable[[], int]
+    rules: StageRules = field(default_factory=StageRules)
+    alive: AliveParameters = field(default_factory=AliveParameters)
     lag_probe: Callable[[], Lag] | None = None
     migrations_probe: Callable[[], Sequence[str]] | None = None
     local_only: bool = True

@@ -20,12 +20,12 @@ RULES_CODE: Final = 1
 
 _MOST_DAYS: Final = 36_500
 
-Days = Annotated[int, Field(strict=True, ge=1, le=_MOST_DAYS)]
+Days = Annotated[int, Field(ge=1, le=_MOST_DAYS)]
 """Days of 24 hours."""
-QuietDays = Annotated[int, Field(strict=True, ge=QUIET_DAYS, le=_MOST_DAYS)]
+QuietDays = Annotated[int, Field(ge=QUIET_DAYS, le=_MOST_DAYS)]
 """Days of 24 hours, at least two: a local day can last 27 hours, and what happened within it is kept as first and last
 instant."""
-Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Count = Annotated[int, Field(ge=1, le=1000)]
 
 
 class StageRules(BaseModel):
@@ -46,8 +46,8 @@ class StageRules(BaseModel):
     new_days: Days = Field(90, description="New for this long after the first purchase or signature.")
     complaint_days: Days = Field(7, description="At risk once a complaint has been open for this long.")
     unhappy_days: Days = Field(90, description="Unhappy for this long after a bad answer.")
-    unhappy_csat: int = Field(2, strict=True, ge=1, le=5, description="A csat up to this is a bad answer.")
-    unhappy_nps: int = Field(6, strict=True, ge=0, le=10, description="An nps up to this is a bad answer.")
+    unhappy_csat: int = Field(2, ge=1, le=5, description="A csat up to this is a bad answer.")
+    unhappy_nps: int = Field(6, ge=0, le=10, description="An nps up to this is a bad answer.")
     loyal_purchase_days: Count = Field(4, description="Loyal from this many purchase days on.")
 
     @cached_property

@@ -40,10 +40,12 @@ def application() -> FastAPI:
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.runtime.lag import LagProbe
     from customer_timeline.runtime.telemetry import configure_logging
+    from customer_timeline.schemas.decoded import to_micros
 
     _end_with_the_server()
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
+    clock = SystemClock()
 
     def pending() -> list[str]:
         found = migrate.pending(settings.database_url.get_secret_value(), settings.database_schema)
@@ -52,7 +54,10 @@ def application() -> FastAPI:
     config = ApiConfig(
         identifiers=wiring.identifier_space(settings),
         projection=wiring.customer_projection(settings),
-        lag_probe=LagProbe(settings, SystemClock()),
+        now_us=lambda: to_micros(clock.now()),
+        rules=settings.stages,
+        alive=settings.alive,
+        lag_probe=LagProbe(settings, clock),
         migrations_probe=pending,
         local_only=is_loopback(settings.api_host),
         ready_max_lag_s=settings.ready_max_lag_s,

@@ -19,6 +19,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettings
 
+from customer_timeline.projections.alive import AliveParameters
+from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -98,6 +100,14 @@ class Settings(BaseSettings):
         ge=0,
         le=86_400,
         description="Seconds by which an event's time may be ahead of its recording.",
+    )
+
+    stages: StageRules = Field(
+        default_factory=StageRules,
+        description="Thresholds of the stage rules; other ones assess every customer again, and nothing is rebuilt.",
+    )
+    alive: AliveParameters = Field(
+        default_factory=AliveParameters, description="Parameters of BG/NBD, by which P(alive) is computed, in weeks."
     )
 
     batch_events: int = Field(5000, ge=1, le=100_000, description="Most events of one transaction of a worker.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 from view_rows import CODEC, PROJECTION, MemoryReader, Views
@@ -10,7 +11,9 @@ from view_rows import CODEC, PROJECTION, MemoryReader, Views
 from customer_timeline.api.app import create_app
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.projections.reading import TimelineReader
+from customer_timeline.schemas.decoded import to_micros
 
+NOW_US = to_micros(datetime(2026, 6, 1, tzinfo=UTC))
 BASE_URL = "http://127.0.0.1:8000"
 MakeClient = Callable[..., httpx.AsyncClient]
 
@@ -18,5 +21,6 @@ MakeClient = Callable[..., httpx.AsyncClient]
 def make_client(views: Views | TimelineReader | None = None, **changes: object) -> httpx.AsyncClient:
     """A client of an app over `views` (or a reader); `changes` are fields of its configuration."""
     reader = MemoryReader(views or Views()) if isinstance(views, Views | None) else views
-    config = ApiConfig(identifiers=CODEC.space, projection=PROJECTION, **changes)  # type: ignore[arg-type]
+    given = {"identifiers": CODEC.space, "projection": PROJECTION, "now_us": lambda: NOW_US, **changes}
+    config = ApiConfig(**given)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reader, config)), base_url=BASE_URL)

@@ -66,9 +66,8 @@ def _document() -> dict[str, Any]:
     # Building the app connects to nothing.
     reader = PostgresReader("postgresql://", "customer_timeline")
     space = IdentifierSpace(IdentityPolicy(), b"documentation only")
-    return create_app(
-        reader, ApiConfig(identifiers=space, projection=CustomerProjection(BusinessCalendar("UTC")))
-    ).openapi()
+    projection = CustomerProjection(BusinessCalendar("UTC"))
+    return create_app(reader, ApiConfig(identifiers=space, projection=projection, now_us=lambda: 0)).openapi()
 
 
 def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from customer_timeline.projections.alive import AliveParameters
+from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.runtime.settings import DEVELOPMENT_SECRET, PREFIX, Settings
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
 from docs.generators.markdown import page as markdown_page
@@ -24,6 +26,19 @@ IDENTITY = f"""
 A nested setting is named with two underscores. `{PREFIX}IDENTITY__DEFAULT_PHONE_REGION=DE` changes one value;
 `{PREFIX}IDENTITY__KINDS='{{"phone": {{"share_limit": 3}}}}'` changes one kind and leaves the others as they are. All
 of it is part of the projection version: a worker with other settings refuses the tables.
+"""
+
+STAGES = f"""
+## Stages
+
+`{PREFIX}STAGES__SILENT_DAYS=45` changes one threshold. The worker assesses every customer again with it; nothing is
+rebuilt. What the thresholds mean: [stages](../explanation/stages.md).
+"""
+
+ALIVE = f"""
+## P(alive)
+
+`{PREFIX}ALIVE__R=0.31` changes one parameter. It is reported only; no stage depends on it.
 """
 
 
@@ -80,4 +95,8 @@ def page() -> str:
         table(("field", "meaning"), fields),
         "The kinds, as they are by default:",
         _kinds(),
+        STAGES,
+        table(("variable", "default", "meaning"), _rows(StageRules, PREFIX + "STAGES__")),
+        ALIVE,
+        table(("variable", "default", "meaning"), _rows(AliveParameters, PREFIX + "ALIVE__")),
     )

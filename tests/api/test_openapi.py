@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from api_client import MakeClient
+from api_client import NOW_US, MakeClient
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from view_rows import CODEC, PROJECTION, MemoryReader, Views, event, viewed
@@ -25,7 +25,10 @@ def filled() -> Views:
     return views
 
 
-APP = create_app(MemoryReader(filled()), ApiConfig(identifiers=CODEC.space, projection=PROJECTION, local_only=False))
+APP = create_app(
+    MemoryReader(filled()),
+    ApiConfig(identifiers=CODEC.space, projection=PROJECTION, now_us=lambda: NOW_US, local_only=False),
+)
 schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 

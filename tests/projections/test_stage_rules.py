@@ -31,7 +31,7 @@ def test_silence_is_never_shorter_than_two_days(name: str) -> None:
 )
 def test_other_values_and_names_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        StageRules(**wrong)  # type: ignore[arg-type]
+        StageRules.model_validate(wrong)
 
 
 def test_every_threshold_says_what_it_is() -> None:

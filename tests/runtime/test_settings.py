@@ -118,3 +118,13 @@ def test_the_cache_folder_is_a_setting_like_any_other(monkeypatch: pytest.Monkey
 
     assert cache_dir() == load_settings().cache_dir == tmp_path / "cache"
     assert cache_dir().is_dir()
+
+
+def test_a_threshold_of_the_stages_is_changed_by_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOMER_TIMELINE_STAGES__SILENT_DAYS", "45")
+    monkeypatch.setenv("CUSTOMER_TIMELINE_ALIVE__R", "0.31")
+    settings = load_settings()
+    assert (settings.stages.silent_days, settings.stages.churn_days, settings.alive.r) == (45, 180, 0.31)
+    monkeypatch.setenv("CUSTOMER_TIMELINE_STAGES__SILENT_DAYS", "1")
+    with pytest.raises(SettingsError, match="CUSTOMER_TIMELINE_STAGES__SILENT_DAYS"):
+        load_settings()
