@@ -23,15 +23,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    customers: int = typer.Option(200, "--customers", min=0, max=100_000, help="Invented customers beside the three."),
-    days: int = typer.Option(365, "--days", min=1, max=3650, help="How far their histories reach back."),
+    customers: int = typer.Option(200, "--customers", min=0, max=100_000, help="Others beside the stories' people."),
+    days: int = typer.Option(365, "--days", min=1, max=3650, help="How far the others' histories reach back."),
     seed: int = typer.Option(1, "--seed", help="The same seed gives the same lives."),
     once: bool = typer.Option(False, "--once", help="Print and exit instead of staying."),
     data: Path | None = typer.Option(None, "--data", help="Folder that keeps everything; else it is thrown away."),
     workers: int = typer.Option(1, "--workers", min=1, max=16, help="Worker processes."),
     ready_file: Path | None = typer.Option(None, "--ready-file", help="Written with the addresses when all is ready."),
 ) -> None:
-    """Start the whole stack with invented customers and the CDNOW purchases, and show three worth a look."""
+    """Start the whole stack with invented customers and the CDNOW purchases, and show those worth a look."""
     from customer_timeline.runtime.cli.dev import forget, show_box, stay, tell
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.runtime.demo import Plan, remembered
@@ -74,7 +74,7 @@ def _show(stack: DevStack, started: float) -> None:
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     answers = {highlight.ref: ask(customer_url(stack.settings, highlight.ref)) for highlight in HIGHLIGHTS}
-    console.print(f"Three customers worth a look ({time.monotonic() - started:.1f} s after the start):\n")
+    console.print(f"{len(HIGHLIGHTS)} customers worth a look ({time.monotonic() - started:.1f} s after the start):\n")
     for highlight in HIGHLIGHTS:
         url = customer_url(stack.settings, highlight.ref)
         console.print(f"{highlight.title}: {highlight.why}.", style="bold")
