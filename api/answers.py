@@ -18,10 +18,14 @@ from customer_timeline.projections.reading import CustomerRecord, TimelineFilter
 
 
 class Answer(NamedTuple):
-    """JSON and the hash of its content (hexadecimal)."""
+    """JSON and the hash of its content (hexadecimal).
+
+    `weak`: the body also says when it was asked, which the hash leaves out.
+    """
 
     body: bytes
     version: str
+    weak: bool = False
 
 
 def customer_answer(record: CustomerRecord, projection: CustomerProjection) -> Answer:
@@ -47,7 +51,7 @@ def customer_answer(record: CustomerRecord, projection: CustomerProjection) -> A
             "purchases": described["purchases"],
         }
     )
-    version = _hash(content)
+    version = content_hash(content)
     return Answer(content[:-1] + b',"version":"' + version.encode() + b'"}', version)
 
 
@@ -56,7 +60,7 @@ def timeline_answer(page: TimelinePage, wanted: TimelineFilter) -> Answer:
     cursor = encode_cursor(page.rows[-1].key, wanted) if page.more else None
     items = ",".join([_item(row) for row in page.rows])
     body = f'{{"items":[{items}],"next_cursor":{"null" if cursor is None else chr(34) + cursor + chr(34)}}}'.encode()
-    return Answer(body, _hash(body))
+    return Answer(body, content_hash(body))
 
 
 def _item(row: TimelineRow) -> str:
@@ -69,5 +73,6 @@ def _item(row: TimelineRow) -> str:
     )
 
 
-def _hash(content: bytes) -> str:
+def content_hash(content: bytes) -> str:
+    """What an ETag is made of."""
     return blake2b(content, digest_size=16).hexdigest()

@@ -13,7 +13,7 @@ CACHE_CONTROL = "private, no-cache"
 
 def respond(request: Request, answer: Answer) -> Response:
     """200 with the answer, or 304 where the caller has it already."""
-    etag = f'"{answer.version}"'
+    etag = f'{"W/" if answer.weak else ""}"{answer.version}"'
     headers = {"etag": etag, "cache-control": CACHE_CONTROL}
     known = request.headers.get("if-none-match")
     if known is not None and matches(known, etag):
@@ -25,4 +25,4 @@ def matches(if_none_match: str, etag: str) -> bool:
     """Whether the header `If-None-Match` names `etag`, or anything at all (`*`)."""
     # Weak comparison: a proxy that compressed the answer says W/ of it.
     candidates = (candidate.strip().removeprefix("W/") for candidate in if_none_match.split(","))
-    return any(candidate in ("*", etag) for candidate in candidates)
+    return any(candidate in ("*", etag.removeprefix("W/")) for candidate in candidates)

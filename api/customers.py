@@ -1,4 +1,4 @@
-"""The resources of a customer: the view and the timeline. Reads only."""
+"""The resources of a customer: the view, the timeline and the lifecycle. Reads only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from customer_timeline.api.caching import respond
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.documentation import not_modified, problem_responses
-from customer_timeline.api.models import CustomerView, TimelineView
+from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
+from customer_timeline.api.models import CustomerView, LifecycleView, TimelineView
 from customer_timeline.api.parameters import TimelineParameters
 from customer_timeline.api.problems import (
     INTERNAL,
@@ -37,13 +38,22 @@ Reference = Annotated[
     ),
 ]
 
+_PROBLEMS: Final = (INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE)
 _VIEW_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": CustomerView,
         "description": "The customer.",
     },
     304: not_modified(),
-    **problem_responses(INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE),
+    **problem_responses(*_PROBLEMS),
+}
+_LIFECYCLE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": LifecycleView,
+        "description": "The lifecycle.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS),
 }
 _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -60,6 +70,7 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
+    assessment = Assessment(config.projection, config.rules, config.alive)
 
     @router.get(
         "/{ref:path}/timeline",
@@ -77,6 +88,19 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         if page is None:
             raise _unknown_customer()
         return respond(request, timeline_answer(page, wanted))
+
+    @router.get(
+        "/{ref:path}/lifecycle",
+        operation_id="customer_lifecycle",
+        summary="Where a customer stands now, why, and what will be if nothing happens",
+        response_model=None,
+        responses=_LIFECYCLE_RESPONSES,
+    )
+    async def lifecycle(ref: Reference, request: Request) -> Response:
+        answer = await lifecycle_answer(reader, identifier_id_of(ref, config.identifiers), assessment, config.now_us())
+        if answer is None:
+            raise _unknown_customer()
+        return respond(request, answer)
 
     @router.get(
         "/{ref:path}",

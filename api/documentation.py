@@ -36,7 +36,11 @@ _START: Final = """SwaggerUIBundle({
 });
 """
 _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
-_EXAMPLES: Final = {"/v1/customers/{ref}": examples.CUSTOMER, "/v1/customers/{ref}/timeline": examples.TIMELINE}
+_EXAMPLES: Final = {
+    "/v1/customers/{ref}": examples.CUSTOMER,
+    "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
+    "/v1/customers/{ref}/timeline": examples.TIMELINE,
+}
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
     "x-content-type-options": "nosniff",

@@ -65,6 +65,62 @@ CUSTOMER: Final[dict[str, Any]] = {
     "version": "5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7",
 }
 
+LIFECYCLE: Final[dict[str, Any]] = {
+    "customer_id": _ANN,
+    "stage": "at_risk",
+    "flags": ["silent"],
+    "since": "2026-06-07T17:05:12Z",
+    "until": "2026-09-05T17:05:12Z",
+    "rule": "at_risk_silent",
+    "reasons": [
+        {
+            "of": "stage",
+            "rule": "at_risk_silent",
+            "inputs": {
+                "last_sign_of_life_at": "2026-03-09T17:05:12Z",
+                "silent_days": 30,
+                "silent_gaps": 2,
+                "median_gap_days": None,
+                "threshold_days": 30,
+                "threshold_passed_at": "2026-04-08T17:05:12Z",
+            },
+            "events": [{"role": "sign_of_life", "at": "2026-03-09T17:05:12Z", "event_ids": [_PURCHASE]}],
+        },
+        {
+            "of": "silent",
+            "rule": "silent",
+            "inputs": {
+                "last_sign_of_life_at": "2026-03-09T17:05:12Z",
+                "silent_days": 30,
+                "silent_gaps": 2,
+                "median_gap_days": None,
+                "threshold_days": 30,
+                "threshold_passed_at": "2026-04-08T17:05:12Z",
+            },
+            "events": [{"role": "sign_of_life", "at": "2026-03-09T17:05:12Z", "event_ids": [_PURCHASE]}],
+        },
+    ],
+    "history": [
+        {"stage": "prospect", "flags": [], "from": "2026-03-01T09:30:00Z", "until": "2026-03-09T17:05:12Z"},
+        {"stage": "new", "flags": [], "from": "2026-03-09T17:05:12Z", "until": "2026-04-08T17:05:12Z"},
+        {"stage": "new", "flags": ["silent"], "from": "2026-04-08T17:05:12Z", "until": "2026-06-07T17:05:12Z"},
+        {"stage": "at_risk", "flags": ["silent"], "from": "2026-06-07T17:05:12Z", "until": "2026-09-05T17:05:12Z"},
+    ],
+    "schedule": [{"stage": "churned", "flags": ["silent"], "from": "2026-09-05T17:05:12Z", "until": None}],
+    "p_alive": {
+        "p_alive": 1.0,
+        "repeat_days": 0,
+        "recency_days": 0,
+        "age_days": 103,
+        "parameters": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426},
+    },
+    "complaints": {"open": 0, "opened_total": 0, "open_cases": []},
+    "contracts": [],
+    "satisfaction": {"answers": 0, "csat": None, "nps": None},
+    "rules_version": "1-b9d41002",
+    "at": "2026-06-20T08:00:00Z",
+}
+
 TIMELINE: Final[dict[str, Any]] = {
     "items": [
         {

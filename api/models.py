@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from customer_timeline.projections.alive import AliveParameters
+from customer_timeline.projections.lifecycle import Flag, Stage
+
 Amount = Annotated[str, Field(description="Exact decimal as text.", examples=["107.50"], pattern=r"^-?\d+(\.\d+)?$")]
 Id = Annotated[str, Field(description="UUID, lower case.", examples=["0b8f6a52-3c9f-5a0e-9d0c-7e1d5b2f4a61"])]
 
@@ -89,6 +92,103 @@ class CustomerView(Shape):
     version: str = Field(
         description="Hash of the content; also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
     )
+
+
+class EvidenceView(Shape):
+    """What stands behind a reason, by its part in it."""
+
+    role: str = Field(examples=["sign_of_life"])
+    at: AwareDatetime
+    event_ids: list[Id] = Field(description="All events of that kind at that instant; usually one.")
+
+
+class ReasonView(Shape):
+    """Why the stage or a flag holds."""
+
+    of: Literal["stage"] | Flag
+    rule: str = Field(description="The rule that holds.", examples=["at_risk_silent"])
+    inputs: dict[str, Any] = Field(description="What it looked at: `_at` instants, `_days` days, else counts.")
+    events: list[EvidenceView]
+
+
+class StagePeriodView(Shape):
+    """An entry of the schedule."""
+
+    stage: Stage
+    flags: list[Flag] = Field(description="Conditions that hold meanwhile, whichever stage won; sorted.")
+    from_: AwareDatetime = Field(alias="from", description="Included.")
+    until: AwareDatetime | None = Field(description="Excluded; null: for ever, if nothing happens.")
+
+
+class AliveView(Shape):
+    """How likely it is that the customer still is one (BG/NBD), and what that was computed from."""
+
+    p_alive: float = Field(ge=0, le=1)
+    repeat_days: int = Field(ge=0, description="Purchase days after the first.")
+    recency_days: int = Field(ge=0, description="From the first purchase day to the last.")
+    age_days: int = Field(ge=0, description="From the first purchase day to today.")
+    parameters: AliveParameters
+
+
+class OpenCaseView(Shape):
+    """A complaint that nobody has resolved."""
+
+    case_id: str
+    since: AwareDatetime
+
+
+class ComplaintsView(Shape):
+    """Complaints as cases."""
+
+    open: int = Field(ge=0)
+    opened_total: int = Field(ge=0)
+    open_cases: list[OpenCaseView]
+
+
+class ContractView(Shape):
+    """What is known of a contract; null where no event said so."""
+
+    contract_id: str
+    signed_at: AwareDatetime | None
+    starts_on: str | None = Field(examples=["2026-04-01"])
+    ends_on: str | None = Field(examples=["2027-03-31"])
+    ended_at: AwareDatetime | None = Field(description="Only where an event ended it.")
+
+
+class AnswerView(Shape):
+    """The last answer on one scale."""
+
+    value: int
+    at: AwareDatetime
+    event_id: Id
+
+
+class SatisfactionView(Shape):
+    """What surveys said."""
+
+    answers: int = Field(ge=0)
+    csat: AnswerView | None
+    nps: AnswerView | None
+
+
+class LifecycleView(Shape):
+    """Where a customer stands. Without an event `stage` is null and the lists are empty."""
+
+    customer_id: Id
+    stage: Stage | None
+    flags: list[Flag]
+    since: AwareDatetime | None
+    until: AwareDatetime | None = Field(description="When this ends if nothing happens; null: never.")
+    rule: str | None = Field(description="The rule of the stage.", examples=["at_risk_silent"])
+    reasons: list[ReasonView] = Field(description="That of the stage first, then one for each flag.")
+    history: list[StagePeriodView] = Field(description="Entries that began until now, oldest first.")
+    schedule: list[StagePeriodView] = Field(description="Entries to come if nothing happens.")
+    p_alive: AliveView | None = Field(description="Null before the first purchase day.")
+    complaints: ComplaintsView
+    contracts: list[ContractView]
+    satisfaction: SatisfactionView
+    rules_version: str = Field(description="Of the code and the thresholds.", examples=["1-5a9ad4d0"])
+    at: AwareDatetime = Field(description="The instant that the answer is about; no part of the ETag.")
 
 
 class PositionView(Shape):

@@ -21,7 +21,8 @@ from customer_timeline.schemas.errors import CustomerTimelineError
 
 PREFIX: Final = "/v1/customers/"
 ROUTE: Final = "/v1/customers/{ref}"
-_TIMELINE: Final = "/timeline"
+# The other resources of a customer.
+_OTHERS: Final = ("/timeline", "/lifecycle")
 _CACHE_HEADER: Final = (b"cache-control", CACHE_CONTROL.encode())
 _TYPE_HEADER: Final = (b"content-type", b"application/json")
 
@@ -67,4 +68,4 @@ def _is_view(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     path: str = scope["path"]
-    return path.startswith(PREFIX) and not path.endswith(_TIMELINE) and len(path) <= len(PREFIX) + MAX_LENGTH
+    return path.startswith(PREFIX) and not path.endswith(_OTHERS) and len(path) <= len(PREFIX) + MAX_LENGTH

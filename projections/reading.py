@@ -6,6 +6,7 @@ The API and the command line depend on this and not on Postgres. Pure: types onl
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -97,6 +98,15 @@ class TimelinePage(NamedTuple):
     more: bool
 
 
+class EventAt(NamedTuple):
+    """A listed event at an instant that was asked for; `type` with its version."""
+
+    occurred_us: int
+    event_id: str
+    type: str
+    sign_of_life: bool
+
+
 class DeadLetterSummary(NamedTuple):
     """A record that could not become an event, without its content. `error` names no personal value."""
 
@@ -149,6 +159,13 @@ class TimelineReader(Protocol):
 
         A customer's events stand at one of its identifiers or at a thing (an order, a case) that is, itself or through
         at most five others, one of theirs. None where nobody ever named the identifier.
+        """
+        ...
+
+    async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
+        """All listed events of that customer at these instants, by (occurred_us, event_id).
+
+        None at all where nobody ever named the identifier.
         """
         ...
 

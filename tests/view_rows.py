@@ -7,7 +7,7 @@ from events read by the real codec. `MemoryReader` is the second implementation 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from customer_timeline.projections.reading import (
     CustomerRecord,
     DeadLetter,
     DeadLetterSummary,
+    EventAt,
     Member,
     ReaderHealth,
     TimelineFilter,
@@ -262,6 +263,17 @@ class MemoryReader:
         )
         rows = [row for row in rows if before is None or row.key < before]
         return TimelinePage(tuple(rows[:limit]), more=len(rows) > limit)
+
+    async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
+        customer_id = self._customer_of(identifier_id)
+        ids = {m.identifier_id for m in self._views.members.get(customer_id or "", ())}
+        return tuple(
+            sorted(
+                EventAt(e.occurred_us, e.event_id, e.type, e.sign_of_life)
+                for e in (landed.event for landed in self._views.events)
+                if e.listed and e.occurred_us in instants_us and self._theirs(e, ids)
+            )
+        )
 
     async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
         found = [letter.summary for letter in self._views.letters if reason in (None, letter.summary.reason)]

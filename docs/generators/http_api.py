@@ -33,9 +33,13 @@ CONVENTIONS = """
 - **Ids that last.** `customer_id` is the id of the identifier that was seen first. It changes when an older sighting
   arrives or customers merge; `former_ids` holds the ids of all other identifiers, and each names the customer for ever.
 - **Amounts** are exact decimals as text. **Instants** are RFC 3339 in UTC, with six decimals where they are not zero.
-- **Snapshots.** Every answer is one statement on one snapshot of the views: it never mixes before and after a merge.
+- **Snapshots.** Every answer is one statement on one snapshot of the views: it never mixes before and after a merge. A
+  lifecycle is worked out from one; the events behind it are looked up in a second.
 - **Caching.** Every answer about a customer has an `ETag`; with `If-None-Match` an unchanged one is `304` without a
-  body. The `version` of a customer is the hash of its content: equal versions, equal content.
+  body. The `version` of a customer is the hash of its content: equal versions, equal content. The `ETag` of a lifecycle
+  leaves out `at`, so it changes when the customer or their stage does, and once a day with P(alive).
+- **Time.** A lifecycle is right at its `at`, whether or not anything happened since the stage last changed. `history`
+  and `schedule` are one list, cut at `at`: what was, and what will be [if nothing happens](../explanation/stages.md).
 - **Pages.** A timeline is newest first by (`time`, `event_id`). `next_cursor` leads to the next page, with the same
   filters; null on the last. A cursor marks a place in time: it stays good when customers merge or late events arrive.
 - **Filters** read the customer's events newest first until the page is full. A filter that hardly any of 100,000 events
@@ -111,7 +115,7 @@ def _problems() -> str:
 def page() -> str:
     """docs/reference/api.md."""
     document = _document()
-    operations = [_operation(path, methods["get"]) for path, methods in document["paths"].items()]
-    return markdown_page(
-        "HTTP API", INTRODUCTION, CONVENTIONS, *operations[:2], _problems(), OPERATIONS, *operations[2:]
-    )
+    operations = {path: _operation(path, methods["get"]) for path, methods in document["paths"].items()}
+    resources = [text for path, text in operations.items() if path.startswith("/v1/")]
+    probes = [text for path, text in operations.items() if not path.startswith("/v1/")]
+    return markdown_page("HTTP API", INTRODUCTION, CONVENTIONS, *resources, _problems(), OPERATIONS, *probes)

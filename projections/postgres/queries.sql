@@ -97,6 +97,44 @@ FROM (SELECT FROM identifier WHERE identifier_id = $1) AS known
 LEFT JOIN (page JOIN timeline AS t ON t.event_id = page.event_id) ON true
 ORDER BY page.occurred_at DESC, page.event_id DESC
 
+-- events_at: the listed events of the customer that holds an identifier at some instants.
+-- $1 identifier_id, $2 the instants. No row: nobody ever named the identifier. One row of nulls: no event.
+PREPARE events_at (uuid, timestamptz []) AS
+WITH RECURSIVE members AS MATERIALIZED (
+    SELECT m.identifier_id
+    FROM identifier AS i
+    JOIN identifier AS m ON m.customer_id = i.customer_id
+    WHERE i.identifier_id = $1
+),
+-- As in timeline.
+owned (thing_id, anchored, steps) AS (
+    SELECT t.thing_id, t.anchored, 0
+    FROM members
+    JOIN thing AS t ON t.owner_id = members.identifier_id
+    UNION ALL
+    SELECT t.thing_id, t.anchored, owned.steps + 1
+    FROM owned
+    JOIN thing AS t ON t.via_thing_id = owned.thing_id AND t.via_thing_id IS NOT NULL
+    WHERE t.owner_id IS NULL AND owned.steps < 5
+),
+anchors AS MATERIALIZED (
+    SELECT identifier_id AS anchor_id FROM members
+    UNION ALL
+    SELECT thing_id FROM owned WHERE anchored
+)
+SELECT
+    (SELECT projection_version FROM projection_meta),
+    (extract(epoch FROM t.occurred_at) * 1000000)::bigint,
+    t.event_id::text,
+    t.type,
+    t.sign_of_life
+FROM (SELECT FROM identifier WHERE identifier_id = $1) AS known
+LEFT JOIN (
+    anchors
+    JOIN timeline AS t ON t.anchor_id = anchors.anchor_id AND t.occurred_at = ANY ($2) AND t.listed
+) ON true
+ORDER BY t.occurred_at, t.event_id
+
 -- dead_letters: the newest dead letters, of one reason or of all, without their content.
 PREPARE dead_letters (text, integer) AS
 SELECT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from customer_timeline.projections.reading import (
     CustomerRecord,
     DeadLetter,
     DeadLetterSummary,
+    EventAt,
     Member,
     ReaderHealth,
     TimelineFilter,
@@ -81,6 +83,14 @@ class PostgresReader:
         if rows[0][1] is None:
             return TimelinePage((), more=False)
         return TimelinePage(tuple(_timeline_row(row) for row in rows[:limit]), more=len(rows) > limit)
+
+    async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
+        """See `TimelineReader.events_at`."""
+        instants = [from_micros(us) for us in instants_us]
+        rows = await self._pool.fetch("EXECUTE events_at (%s, %s)", (identifier_id, instants))
+        if rows:
+            self._refuse_other_version(rows[0][0])
+        return tuple(EventAt(*row[1:]) for row in rows if row[1] is not None)
 
     async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
         """See `TimelineReader.dead_letters`."""

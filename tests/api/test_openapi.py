@@ -44,6 +44,7 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     document = (await client().get("/openapi.json")).json()
     assert set(document["paths"]) == {
         "/v1/customers/{ref}",
+        "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
         "/livez",
         "/readyz",

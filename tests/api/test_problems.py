@@ -54,6 +54,7 @@ class FailingReader(MemoryReader):
         ("GET", "/", 404, "no-such-resource"),
         ("GET", "/docs/other.js", 404, "no-such-resource"),
         ("GET", "/v1/customers/nobody/timeline", 400, "invalid-reference"),
+        ("GET", "/v1/customers/nobody/lifecycle", 400, "invalid-reference"),
         ("POST", "/v1/customers/email:ann@example.com", 405, "method-not-allowed"),
         ("DELETE", "/v1/customers/email:ann@example.com/timeline", 405, "method-not-allowed"),
         ("POST", "/livez", 405, "method-not-allowed"),

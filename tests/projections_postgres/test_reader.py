@@ -273,6 +273,39 @@ async def test_the_key_of_a_page_stays_good_when_customers_merge(read: Read) -> 
     assert found.customer_id == bob
 
 
+async def test_events_at_instants_are_all_listed_events_of_the_customer_at_them(read: Read) -> None:
+    views = Views()
+    same, later = "2026-03-02T00:00:00.000001Z", "2026-03-03T00:00:00Z"
+    mail = event(3, "email.sent.v1", same, {"message_id": "m"}, [ANN], channel="email")
+    customer_id = views.customer(
+        [viewed(1, "2026-03-01T00:00:00Z", ANN), viewed(2, same, ANN), mail, viewed(4, later, ANN)]
+    )
+    views.customer([viewed(5, same, BOB)])
+    views.thing("order", "o1", owner=identifier_id(*ANN))
+    views.land(event(6, "delivery.completed.v1", same, {"order_id": "o1"}))
+    retraction = event(9, "event.retracted.v1", same, {"reason": "test", "operator": "op"}, channel=None)
+    retraction["data"].pop("identifiers", None)
+    views.land({**retraction, "revision": 1})
+    ids = {landed.event.id: landed.event.event_id for landed in views.events}
+    reader = read(views)
+    found = await reader.events_at(customer_id, {us(same), us(later)})
+    at_once = sorted(
+        (ids[name], type_, alive)
+        for name, type_, alive in (
+            ("e2", "page.viewed.v1", True),
+            ("e3", "email.sent.v1", False),
+            ("e6", "delivery.completed.v1", False),
+        )
+    )
+    assert [tuple(one) for one in found] == [
+        *((us(same), *rest) for rest in at_once),
+        (us(later), ids["e4"], "page.viewed.v1", True),
+    ]
+    assert await reader.events_at(customer_id, [us(same) + 1]) == ()
+    assert await reader.events_at(customer_id, []) == ()
+    assert await reader.events_at(identifier_id(*ANN_PHONE), [us(same)]) == ()
+
+
 async def test_views_of_another_version_are_refused(read: Read) -> None:
     views = Views(version="customer-0-old")
     customer_id = views.customer([viewed(1, "2026-03-01T00:00:00Z", ANN)])
@@ -283,6 +316,8 @@ async def test_views_of_another_version_are_refused(read: Read) -> None:
     assert not (await reader.health()).current
     with pytest.raises(ViewsOutOfDateError):
         await reader.timeline(customer_id, ALL, limit=1)
+    with pytest.raises(ViewsOutOfDateError):
+        await reader.events_at(customer_id, [0])
 
 
 async def test_views_that_no_worker_has_written_yet_are_current_and_empty(read: Read) -> None:
