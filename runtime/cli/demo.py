@@ -69,17 +69,23 @@ def _fill(stack: DevStack, plan: Plan, started: float) -> None:
 def _show(stack: DevStack, started: float) -> None:
     from rich.console import Console
 
-    from customer_timeline.runtime.demo import ask, customer_url
+    from customer_timeline.runtime.demo import customer_url, told
     from customer_timeline.runtime.personas import HIGHLIGHTS
+    from customer_timeline.runtime.stories import story
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    answers = {highlight.ref: ask(customer_url(stack.settings, highlight.ref)) for highlight in HIGHLIGHTS}
-    console.print(f"{len(HIGHLIGHTS)} customers worth a look ({time.monotonic() - started:.1f} s after the start):\n")
+    refs = dict.fromkeys(ref for highlight in HIGHLIGHTS for ref in (highlight.ref, *highlight.beside))
+    answers = {ref: told(stack.settings, ref) for ref in refs}
+    took_s = time.monotonic() - started
+    first = HIGHLIGHTS[0].ref
+    console.print(f"What the API answers for {first}:")
+    console.print(json.dumps(answers[first].customer, indent=2, ensure_ascii=False))
+    console.print(f"\n{len(HIGHLIGHTS)} customers worth a look ({took_s:.1f} s after the start):\n")
     for highlight in HIGHLIGHTS:
-        url = customer_url(stack.settings, highlight.ref)
         console.print(f"{highlight.title}: {highlight.why}.", style="bold")
-        console.print(f"  curl -s '{url}'")
-        console.print(f"  curl -s '{url}/timeline?limit=20'\n")
-    first = HIGHLIGHTS[0]
-    console.print(f"What the API answers for {first.ref}:")
-    console.print(json.dumps(answers[first.ref], indent=2, ensure_ascii=False))
+        for line in story(answers[highlight.ref], [answers[ref] for ref in highlight.beside]):
+            console.print(f"  {line}")
+        console.print()
+    console.print("Ask yourself; /timeline?limit=20 and /lifecycle lead on from each:")
+    for highlight in HIGHLIGHTS:
+        console.print(f"  curl -s '{customer_url(stack.settings, highlight.ref)}'")

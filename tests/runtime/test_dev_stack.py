@@ -171,8 +171,10 @@ def test_demo_once_prints_the_customers_of_the_stories_and_an_answer_and_exits()
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("curl -s 'http://127.0.0.1:") == 2 * len(HIGHLIGHTS)
-    answer = json.loads(done.stdout[done.stdout.index("\n{") :])
+    assert done.stdout.count("curl -s 'http://127.0.0.1:") == len(HIGHLIGHTS)
+    for highlight in HIGHLIGHTS:
+        assert f"\n  {highlight.stage} since " in done.stdout[done.stdout.index(highlight.title) :]
+    answer, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("\n{") + 1)
     # personas.shoppers.ann: six purchases, one of them retracted.
     assert answer["purchases"]["count"] == 5
     assert {identifier["kind"] for identifier in answer["identifiers"]} == {"device_id", "email", "member_id"}
