@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.journal import Observer
     from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.reader import PostgresReader
+    from customer_timeline.projections.postgres.sweep_store import SweepStore
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
     from customer_timeline.schemas.topics import TopicSpec
@@ -141,7 +142,20 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         codec,
         customer_projection(settings),
         settings.identity,
+        settings.stages,
         version=projection_version(settings),
         details=projection_details(settings),
         observer=observer,
+    )
+
+
+def sweep_store(settings: Settings) -> SweepStore:
+    """The sweeper's side of the tables; connects when it is first used."""
+    from customer_timeline.projections.postgres.sweep_store import SweepStore
+
+    return SweepStore(
+        lambda: connect(settings, application="customer-timeline-sweeper"),
+        customer_projection(settings),
+        settings.stages,
+        version=projection_version(settings),
     )
