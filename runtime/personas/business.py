@@ -85,9 +85,9 @@ def _contract(diary: Diary) -> Iterator[AnyEvent]:
         made.contract_signed, "erp", 340.4, "crm", gil, contract_id=contract, account=_ACCOUNT, total=usd("11400.00"),
         starts_on=diary.day(340), ends_on=diary.day(-10), terms="net 30",
     )  # fmt: skip
-    for month in range(330, 20, -28):
+    for days_ago in range(330, 20, -28):
         yield diary.tell(
-            made.call_completed, "pbx", month + 0.4, "phone", gil, direction="inbound", duration_s=180,
+            made.call_completed, "pbx", days_ago + 0.4, "phone", gil, direction="inbound", duration_s=180,
             result="answered", account=_ACCOUNT,
         )  # fmt: skip
     # Paid by quarter, by a machine: revenue, but no sign of life and no purchase day.
