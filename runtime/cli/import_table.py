@@ -143,7 +143,7 @@ class _Import:
                 with contextlib.suppress(CustomerTimelineError):  # the count below says what was not delivered
                     publisher.close(_DRAIN_AFTER_INTERRUPT_S)
                     if state is not None and publisher.counts.acknowledged == publisher.counts.accepted:
-                        state.save(run.published_rows)
+                        state.save(max(run.published_rows, run.published_before))
             self._tell(run, publisher, started, interrupted=isinstance(exc, KeyboardInterrupt))
             if not self.dry_run:
                 print(
