@@ -37,16 +37,6 @@ class TableUnreadable(CustomerTimelineError):
         super().__init__(f"The table cannot be read {where}: {reason}.")
 
 
-class PackageMissing(CustomerTimelineError):
-    """The optional package that the format needs is not installed; `extra` brings it."""
-
-    exit_code = _USAGE
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.extra = extra
-        super().__init__(f"{what}, which is not installed: pip install 'customer-timeline[{extra}]'")
-
-
 class Unconvertible(ValueError):
     """A cell is not what the mapping says it is; the message says what is expected, never what stands there."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
+from customer_timeline.producers.errors import PackageMissing
 from customer_timeline.producers.tables.cells import Cell, Row, Table, text_of
-from customer_timeline.producers.tables.errors import PackageMissing, TableUnreadable, Unconvertible
+from customer_timeline.producers.tables.errors import TableUnreadable, Unconvertible
 
 BATCH_ROWS: Final = 4096
 

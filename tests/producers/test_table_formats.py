@@ -15,7 +15,8 @@ import pyarrow.parquet
 import pytest
 from table_import import imported, mapping_of
 
-from customer_timeline.producers.tables.errors import InvalidMapping, PackageMissing, TableUnreadable
+from customer_timeline.producers.errors import PackageMissing
+from customer_timeline.producers.tables.errors import InvalidMapping, TableUnreadable
 
 BOUGHT = """
 type = "purchase.completed.v1"
