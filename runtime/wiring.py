@@ -10,6 +10,7 @@ import hashlib
 import json
 from datetime import timedelta
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from customer_timeline.runtime.settings import Settings
@@ -53,10 +54,18 @@ def identifier_space(settings: Settings) -> IdentifierSpace:
 
 
 def publisher(settings: Settings) -> Publisher:
-    """Appends events to the log; connects at once. Close it, or use it in a `with`."""
+    """Appends events to the log; connects at once. Close it, or use it in a `with`.
+
+    Raises PackageMissing where the settings ask for a client that is not installed.
+    """
+    where = settings.kafka_bootstrap, settings.touchpoints_topic, codec(settings)
+    if settings.publisher == "confluent" or (settings.publisher == "auto" and find_spec("confluent_kafka")):
+        from customer_timeline.producers.confluent_publisher import ConfluentPublisher
+
+        return ConfluentPublisher(*where)
     from customer_timeline.producers.publisher import KafkaPublisher
 
-    return KafkaPublisher(settings.kafka_bootstrap, settings.touchpoints_topic, codec(settings))
+    return KafkaPublisher(*where)
 
 
 def topics(settings: Settings) -> tuple[TopicSpec, ...]:
