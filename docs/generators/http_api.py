@@ -70,7 +70,8 @@ OPERATIONS = """
   answer the lag is `unknown`, which keeps nobody from reading.
 - `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
   added up over all processes; `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
-- `customer-timeline customer show|timeline REF --json` prints the same bytes without the API.
+- `customer-timeline customer show|timeline|lifecycle REF --json` and `customer-timeline customer list --json` print the
+  same without the API.
 """
 
 
