@@ -28,7 +28,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)  ## start everything, publish a demonstration and show three customers (ARGS="--once")
+demo: $(READY)  ## start everything, publish a demonstration and show customers worth a look (ARGS="--once")
 	@$(BIN)/customer-timeline demo $(ARGS)
 
 dev: $(READY)  ## start Kafka, Postgres, worker and API, empty (ARGS="--data DIR --workers 2")

@@ -14,6 +14,16 @@ class PublishError(CustomerTimelineError):
     """Root of what a publisher raises."""
 
 
+class PackageMissing(CustomerTimelineError):
+    """The optional package that the format needs is not installed; `extra` brings it."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what}, which is not installed: pip install 'customer-timeline[{extra}]'")
+
+
 class KafkaUnreachable(PublishError):
     """No broker of `bootstrap` answered within `waited_s` seconds."""
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from customer_timeline.producers.delivery import CONTENT_TYPE
 from customer_timeline.producers.errors import PublisherClosed, PublisherForked
 from customer_timeline.producers.partitioning import partition_key
 from customer_timeline.producers.protocol import Position, PublisherCounts, Receipt
-from customer_timeline.producers.publisher import CONTENT_TYPE
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.envelope import Event

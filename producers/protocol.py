@@ -1,7 +1,7 @@
 """What an adapter may rely on, whichever Kafka client does the work.
 
-`KafkaPublisher` (kafka-python) implements it; any other client slots in behind it and has to pass the same contract
-suite, `tests/producers/test_publisher_contract.py`.
+`KafkaPublisher` (kafka-python) and `ConfluentPublisher` (librdkafka) implement it; any other client slots in behind it
+and has to pass the same contract suite, `tests/producers/test_publisher_contract.py`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
@@ -78,17 +79,25 @@ class Span(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Records of one topic, in offset order within each partition."""
+    """Records of one topic, in offset order within each partition. `idle`: partitions in which nothing waits once the
+    batches before are applied, and when that was so.
+    """
 
     topic: str
     placed: Sequence[Placed]
     rejected: Sequence[Rejected]
     spans: Mapping[int, Span]
+    idle: Mapping[int, datetime] = MappingProxyType({})
 
     @property
     def records(self) -> int:
         """How many records it covers."""
         return len(self.placed) + len(self.rejected)
+
+    @property
+    def appended_at(self) -> datetime:
+        """When the log took its last record in."""
+        return max(span.appended_at for span in self.spans.values())
 
 
 class Assignment(NamedTuple):

@@ -19,6 +19,7 @@ from customer_timeline.runtime.cdnow import cdnow_events
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.personas import persona_events
 from customer_timeline.runtime.settings import Settings
+from customer_timeline.runtime.stories import Told
 from customer_timeline.runtime.wiring import codec, connect, publisher
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -110,6 +111,12 @@ def wait_projected(
 def customer_url(settings: Settings, ref: str) -> str:
     """Where the API shows the customer."""
     return f"{settings.api_url}/v1/customers/{quote(ref, safe=':@.+-_')}"
+
+
+def told(settings: Settings, ref: str) -> Told:
+    """What the API answers about a customer. Raises urllib.error.HTTPError where it is no success."""
+    url = customer_url(settings, ref)
+    return Told(ref, ask(url), ask(f"{url}/lifecycle"))
 
 
 def ask(url: str) -> Any:

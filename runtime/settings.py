@@ -71,6 +71,12 @@ class Settings(BaseSettings):
 
     touchpoints_topic: str = Field("touchpoints", pattern=_TOPIC, description="Topic of the log: every event ever.")
     changes_topic: str = Field("customer.changes", pattern=_TOPIC, description="Topic on which changes are announced.")
+    publisher: Literal["auto", "kafka-python", "confluent"] = Field(
+        "auto",
+        description="Client that appends events to the log: `kafka-python`, which is always there, or `confluent` "
+        "(librdkafka, several times faster), which `pip install 'customer-timeline[fast]'` brings. `auto` takes the "
+        "faster one where it is installed; the promises are the same.",
+    )
     topic_partitions: int = Field(
         4, ge=1, le=1024, description="Partitions of a topic that is created; at most this many workers share the load."
     )

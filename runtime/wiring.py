@@ -10,6 +10,7 @@ import hashlib
 import json
 from datetime import timedelta
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from customer_timeline.runtime.settings import Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.journal import Observer
     from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.reader import PostgresReader
+    from customer_timeline.projections.postgres.sweep_store import SweepStore
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
     from customer_timeline.schemas.topics import TopicSpec
@@ -52,10 +54,18 @@ def identifier_space(settings: Settings) -> IdentifierSpace:
 
 
 def publisher(settings: Settings) -> Publisher:
-    """Appends events to the log; connects at once. Close it, or use it in a `with`."""
+    """Appends events to the log; connects at once. Close it, or use it in a `with`.
+
+    Raises PackageMissing where the settings ask for a client that is not installed.
+    """
+    where = settings.kafka_bootstrap, settings.touchpoints_topic, codec(settings)
+    if settings.publisher == "confluent" or (settings.publisher == "auto" and find_spec("confluent_kafka")):
+        from customer_timeline.producers.confluent_publisher import ConfluentPublisher
+
+        return ConfluentPublisher(*where)
     from customer_timeline.producers.publisher import KafkaPublisher
 
-    return KafkaPublisher(settings.kafka_bootstrap, settings.touchpoints_topic, codec(settings))
+    return KafkaPublisher(*where)
 
 
 def topics(settings: Settings) -> tuple[TopicSpec, ...]:
@@ -141,7 +151,20 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         codec,
         customer_projection(settings),
         settings.identity,
+        settings.stages,
         version=projection_version(settings),
         details=projection_details(settings),
         observer=observer,
+    )
+
+
+def sweep_store(settings: Settings) -> SweepStore:
+    """The sweeper's side of the tables; connects when it is first used."""
+    from customer_timeline.projections.postgres.sweep_store import SweepStore
+
+    return SweepStore(
+        lambda: connect(settings, application="customer-timeline-sweeper"),
+        customer_projection(settings),
+        settings.stages,
+        version=projection_version(settings),
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def build_app(settings: Settings, registry: CollectorRegistry, observer: Observer = lambda step: None) -> WorkerApp:
     """The worker's app for `settings`; nothing connects before it starts."""
+    from customer_timeline.runtime.clock import SystemClock
+    from customer_timeline.schemas.decoded import to_micros
     from customer_timeline.streams.app import create_app
     from customer_timeline.streams.projector import ProjectorConfig
 
@@ -35,7 +37,16 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
     def make_journal(observe: Observer) -> PostgresJournal:
         return wiring.journal(settings, codec, observe)
 
-    return create_app(config, codec, make_journal, registry=registry, observer=observer)
+    clock = SystemClock()
+    return create_app(
+        config,
+        codec,
+        make_journal,
+        lambda: wiring.sweep_store(settings),
+        registry=registry,
+        now_us=lambda: to_micros(clock.now()),
+        observer=observer,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
-"""The Faust app that hosts the projector. `customer-timeline worker` and `faust -A …` run the same app."""
+"""The Faust app of projector and sweeper. `customer-timeline worker` and `faust -A …` run the same app."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import faust
 from faust.app.base import BootStrategy
@@ -10,9 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from customer_timeline.projections.journal import Observer
 from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.projections.postgres.sweep_store import SweepStore
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.metrics import ProjectorMetrics
 from customer_timeline.streams.projector import Projector, ProjectorConfig
+from customer_timeline.streams.sweeper import Sweeper, SweeperConfig
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 
@@ -34,11 +37,14 @@ def create_app(
     config: ProjectorConfig,
     codec: Codec,
     journal: Callable[[Observer], PostgresJournal],
+    sweeps: Callable[[], SweepStore],
     *,
     registry: CollectorRegistry,
+    now_us: Callable[[], int],
     observer: Observer = lambda step: None,
 ) -> WorkerApp:
-    """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer.
+    """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
+    the sweeper's store. `now_us`: the clock, microseconds since 1970.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
@@ -53,6 +59,9 @@ def create_app(
         broker_heartbeat_interval=config.session_timeout_ms / 3000,
     )
 
+    # Made with the first service: `faust -A` builds the app twice and starts one of them.
+    metrics = cache(lambda: ProjectorMetrics(registry))
+
     @app.service
     class WorkerProjector(Projector):
         """The projector, as a service of this app."""
@@ -62,11 +71,19 @@ def create_app(
                 config,
                 codec,
                 journal(observer),
-                ProjectorMetrics(registry),
+                metrics(),
                 TopicIdentity(config.bootstrap, config.topic),
                 observer=observer,
                 **kwargs,
             )
             app.projector_service = self
+
+    @app.service
+    class WorkerSweeper(Sweeper):
+        """The sweeper, as a service of this app."""
+
+        def __init__(self, **kwargs: object) -> None:
+            sweeping = SweeperConfig(config.topic, lambda: app.projector_service.partitions)
+            super().__init__(sweeping, sweeps(), metrics(), now_us, **kwargs)
 
     return app

@@ -53,6 +53,21 @@ class ProjectorMetrics:
             "customer_timeline_storage_up", "1 while Postgres takes batches, else 0.", registry=registry
         )
 
+        self.sweeps = counter("sweeps", "Rounds of the sweeper.")
+        self.transitions = counter("stage_transitions", "Stage transitions announced.", "stage")
+        self.withdrawals = counter("stage_withdrawals", "Announced transitions that a late event undid.")
+        self.sweep_lag = Gauge(
+            "customer_timeline_sweep_lag_seconds",
+            "How far behind the clock the log has been applied; no silence is announced beyond that.",
+            registry=registry,
+        )
+        self.sweep_seconds = Histogram(
+            "customer_timeline_sweep_seconds",
+            "Time of one round of the sweeper.",
+            buckets=_STEP_BUCKETS,
+            registry=registry,
+        )
+
     def applied(self, outcome: Applied, records: int) -> None:
         """Count one committed batch."""
         self.batches.inc()

@@ -11,9 +11,10 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
@@ -31,6 +32,7 @@ from customer_timeline.projections.journal import (
 )
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import EPOCH
 from customer_timeline.streams.assignments import Assignments
 from customer_timeline.streams.decoding import decode_batch
 from customer_timeline.streams.metrics import ProjectorMetrics
@@ -68,6 +70,10 @@ class _Prepared(NamedTuple):
     arrivals: Any
     generation: int
 
+    def knowing(self, idle: Mapping[int, datetime]) -> _Prepared:
+        """The same, and which partitions are empty."""
+        return self._replace(batch=self.batch._replace(idle=idle))
+
 
 class _Rejoin(Exception):  # noqa: N818 - control flow inside this module
     """Leave the group and join again: this worker's partitions are another's, or in doubt."""
@@ -103,6 +109,7 @@ class Projector(Service):
         self._next: dict[int, int] = {}
         self._applied: dict[int, int] = {}
         self._standing: dict[int, int] = {}
+        self.partitions = sys.maxsize  # of the topic, once the log has said so
         self._generation = 0
         self._batches = 0
         self._turn = asyncio.Lock()
@@ -212,11 +219,16 @@ class Projector(Service):
                 if working is not None:
                     await working
                     working = None
+                tell = loop.time() - told_at > _TELL_EVERY_S
                 if prepared is not None and generation == self._generation:
+                    if tell:
+                        prepared = prepared.knowing(self._idle(consumer, prepared.batch.spans))
                     working = asyncio.create_task(self._apply(prepared, consumer))
-                if loop.time() - told_at > _TELL_EVERY_S:
+                if tell:
                     told_at = loop.time()
                     await self._tell_kafka(consumer)
+                    if working is None:
+                        await self._pass_time(consumer)
                 if loop.time() - checked_at > _TOPIC_CHECK_EVERY_S:
                     checked_at = told_at = loop.time()
                     await self._check_topic()
@@ -370,6 +382,24 @@ class Projector(Service):
             offsets = {TopicPartition(self._config.topic, at): next_ for at, next_ in told.items()}
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(consumer.commit(offsets), _TELL_PATIENCE_S)
+
+    async def _pass_time(self, consumer: AIOKafkaConsumer) -> None:
+        """Tell Postgres that nothing waits in a partition: the sweeper goes as far as all partitions have come."""
+        async with self._turn:
+            idle = self._idle(consumer)
+            if idle:
+                with contextlib.suppress(TransientStorageError):  # the next batch meets it, and retries
+                    await self._in_database(self._journal.pass_time, self._config.topic, idle)
+
+    def _idle(self, consumer: AIOKafkaConsumer, but: Container[int] = ()) -> dict[int, datetime]:
+        """Partitions of which all is read, and when the log last said that there is no more."""
+        self.partitions = len(consumer.partitions_for_topic(self._config.topic) or ()) or self.partitions
+        idle = {}
+        for partition, next_offset in self._next.items():
+            at = TopicPartition(self._config.topic, partition)
+            if partition not in but and at in consumer.assignment() and consumer.highwater(at) == next_offset:
+                idle[partition] = EPOCH + timedelta(milliseconds=consumer.last_poll_timestamp(at))
+        return idle
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         await self._tell_kafka(consumer)

@@ -51,7 +51,7 @@ def _read(cursor: Any) -> Digest:
     timeline = rows(READ_ALL)
     customers = rows(
         "SELECT customer_id::text, events, signs_of_life, first_event_at, last_event_at, last_sign_of_life_at,"
-        " purchases, facts::text FROM customer"
+        " purchases, facts::text, schedule::text FROM customer"
     )
     identifiers = rows(
         "SELECT identifier_id::text, kind, value, customer_id::text, first_seen_at, first_event_id::text, shared"
@@ -98,6 +98,7 @@ CUSTOMER = (
     "last_sign_of_life_at",
     "purchases",
     "facts",
+    "schedule",
 )
 TIMELINE = (
     "anchor_id",

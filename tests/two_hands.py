@@ -196,7 +196,7 @@ class Table:
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
-                return list(cursor.fetchall())
+                return list(cursor.fetchall()) if cursor.description else []
         finally:
             connection.close()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from customer_timeline.producers.publisher import CONTENT_TYPE
+from customer_timeline.producers.delivery import CONTENT_TYPE
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.topics import touchpoints_topic

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import orjson
+
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.lifecycle import entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
 from customer_timeline.projections.postgres.identity_decision import CustomerPlan, Settlement
 from customer_timeline.projections.postgres.timeline_store import TimelineStore
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.projections.sweeping import after_fold, encoded
 from customer_timeline.schemas.decoded import DecodedEvent
 
 if TYPE_CHECKING:
@@ -23,22 +28,24 @@ class CustomerStore:
         cursor: Cursor,
         sql: Mapping[str, str],
         projection: CustomerProjection,
+        rules: StageRules,
         timeline: TimelineStore,
         observe: Callable[[str], None],
     ) -> None:
         self._cursor = cursor
         self._sql = sql
         self._projection = projection
+        self._rules = rules
         self._timeline = timeline
         self._observe = observe
         cursor.execute(sql["create_incoming_customer"])
 
-    def write(self, settlement: Settlement, events: Mapping[str, Sequence[DecodedEvent]]) -> int:
-        """Write the customers of `settlement`; `events` are the batch's new ones by customer_id. Returns how many
-        rows.
+    def write(self, settlement: Settlement, events: Mapping[str, Sequence[DecodedEvent]], now_us: int) -> int:
+        """Write the customers of `settlement`; `events` are the batch's new ones by customer_id, `now_us` is when the
+        log took the last of them in. Returns how many rows.
         """
         rows = [
-            self._row(plan, self._facts(plan, events.get(plan.customer_id, ())))
+            self._row(plan, events.get(plan.customer_id, ()), now_us)
             for plan in settlement.plans.values()
             if plan.customer_id in events or not _unchanged(plan)
         ]
@@ -79,13 +86,30 @@ class CustomerStore:
             self._projection.apply(facts, self._timeline.decode_stored(value, recorded_at))
         return facts
 
-    def _row(self, plan: CustomerPlan, facts: CustomerFacts) -> str:
+    def _row(self, plan: CustomerPlan, events: Sequence[DecodedEvent], now_us: int) -> str:
+        facts = self._facts(plan, events)
         columns = self._projection.columns(facts)
         return (
             f"{plan.customer_id}\t{plan.gen}\t{'t' if plan.contested else 'f'}\t{columns.events}\t"
             f"{columns.signs_of_life}\t{_number(columns.first_event_us)}\t{_number(columns.last_event_us)}\t"
             f"{_number(columns.last_sign_of_life_us)}\t{columns.purchases}\t"
-            f"{escaped(self._projection.encode(facts).decode())}"
+            f"{escaped(self._projection.encode(facts).decode())}\t"
+            f"{self._stage(plan, facts, events, now_us)}"
+        )
+
+    def _stage(self, plan: CustomerPlan, facts: CustomerFacts, events: Sequence[DecodedEvent], now_us: int) -> str:
+        """The fields from `schedule` on: what the stages are, and where the sweeper stands."""
+        schedule = stage_schedule(facts, self._rules, self._projection.calendar)
+        earliest_us = min(event.occurred_us for event in events) if events and plan.refold is None else None
+        standing = after_fold(schedule, [row.standing for row in plan.combine], earliest_us, now_us)
+        # As of the later of both, so that the columns hold until the sweeper comes.
+        at_us = now_us if standing.swept_us is None else max(now_us, standing.swept_us)
+        entry, until_us = entry_at(schedule, at_us), next_change_us(schedule, at_us)
+        stage, flags, from_us = (entry.stage, entry.flags, entry.from_us) if entry else (NULL, (), NULL)
+        return (
+            f"{orjson.dumps(encoded(schedule)).decode()}\t{self._rules.version}\t{stage}\t{{{','.join(flags)}}}\t{from_us}\t"
+            f"{_number(until_us)}\t{_number(standing.swept_us)}\t{_number(standing.sweep_us)}\t"
+            f"{standing.announce_from_us}"
         )
 
 

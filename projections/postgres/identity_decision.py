@@ -14,6 +14,7 @@ from customer_timeline.projections.identity import customer_id_of, limit_of
 from customer_timeline.projections.postgres.copy_text import uuid_array
 from customer_timeline.projections.postgres.identity_graph import Graph, decide, members_of
 from customer_timeline.projections.postgres.identity_work import Known
+from customer_timeline.projections.sweeping import Standing
 
 if TYPE_CHECKING:
     from customer_timeline.projections.postgres.identity_store import Attempt
@@ -25,11 +26,14 @@ class Locked(NamedTuple):
     customer_id: str
     gen: int
     contested: bool
+    standing: Standing
     facts: str
 
 
 class CustomerPlan(NamedTuple):
-    """What becomes of one customer: `combine` these rows' facts and add the batch, or fold `refold` members again."""
+    """What becomes of one customer: `combine` these rows' facts and add the batch, or fold `refold` members again
+    (then the rows are those that its members come from).
+    """
 
     customer_id: str
     gen: int
@@ -194,7 +198,7 @@ class Decider:
         kept = next((row for row in rows if row.customer_id == customer_id), None) if grown else None
         gen = kept.gen if kept else new_gen()
         refold = None if grown else tuple(sorted(inside))
-        self._place(CustomerPlan(customer_id, gen, contested, rows if grown else (), refold), inside, before)
+        self._place(CustomerPlan(customer_id, gen, contested, rows, refold), inside, before)
 
     def _place(self, plan: CustomerPlan, inside: Mapping[str, Known], before: set[str]) -> None:
         settlement = self._settlement

@@ -27,6 +27,7 @@ from customer_timeline.projections.postgres.identity_work import (
 )
 from customer_timeline.projections.postgres.thing_store import Ownership
 from customer_timeline.projections.postgres.timeline_store import Stored, TimelineStore
+from customer_timeline.projections.sweeping import Standing
 from customer_timeline.schemas.decoded import from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -166,7 +167,10 @@ class Attempt:
         )
         if customers:
             self.cursor.execute(self.sql["lock_customers"], {"ids": uuid_array(customers)})
-            self.rows = {row[0]: Locked(*row) for row in self.cursor.fetchall()}
+            self.rows = {
+                customer_id: Locked(customer_id, gen, contested, Standing(*standing), facts)
+                for customer_id, gen, contested, facts, *standing in self.cursor.fetchall()
+            }
         # A new statement: what stood when the locks were taken, not when the look-up began.
         current = self.read(unknown)
         stale = [i for i, known in remembered.items() if self._gen_of(known) != known.gen]

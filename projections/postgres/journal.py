@@ -12,7 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import orjson
 import psycopg2
@@ -38,13 +39,16 @@ from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
 from customer_timeline.projections.postgres.turns import Turns
+from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.decoded import DecodedEvent, to_micros
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
+
+DEFAULT_RULES: Final = StageRules()
 
 Connect = Callable[[], "Connection"]
 
@@ -66,6 +70,7 @@ class PostgresJournal:
         codec: Codec,
         projection: CustomerProjection,
         policy: IdentityPolicy,
+        rules: StageRules = DEFAULT_RULES,
         *,
         version: str,
         details: Mapping[str, object],
@@ -75,6 +80,7 @@ class PostgresJournal:
         self._codec = codec
         self._projection = projection
         self._policy = policy
+        self._rules = rules
         self._version = version
         self._details = details
         self._observer = observer
@@ -132,6 +138,11 @@ class PostgresJournal:
                 self._sql["release"], {"topic": topic, "parts": list(held), "epochs": list(held.values())}
             )
 
+    def pass_time(self, topic: str, passed: Mapping[int, datetime]) -> None:
+        """Note for partitions that all they had recorded until an instant is applied: they were empty then."""
+        with self._transaction() as session:
+            self._pass_time(session, topic, passed)
+
     def prepare(self, batch: Batch) -> tuple[dict[str, Arrival], int]:
         """The part of `apply` that needs no database; may run in another thread while the batch before is applied."""
         return arrivals_of(batch.placed, self._codec.canonical_hash, self.turns.let_first)
@@ -180,7 +191,7 @@ class PostgresJournal:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
         session.cursor.execute("SAVEPOINT half")
         try:
-            stored, settlement, customers = self._write(session, arrivals)
+            stored, settlement, customers = self._write(session, arrivals, batch.appended_at)
         except (psycopg2.Error, ValueError) as error:
             refusal = _refusal(error)
             session.cursor.execute("ROLLBACK TO SAVEPOINT half")
@@ -197,7 +208,9 @@ class PostgresJournal:
         session.cursor.execute("RELEASE SAVEPOINT half")
         outcome.add(stored, settlement, customers)
 
-    def _write(self, session: _Session, arrivals: Mapping[str, Arrival]) -> tuple[Stored, Settlement, int]:
+    def _write(
+        self, session: _Session, arrivals: Mapping[str, Arrival], appended_at: datetime
+    ) -> tuple[Stored, Settlement, int]:
         stored = session.timeline.store(arrivals)
         self._step("inserted")
         ownership = session.things.settle(stored)
@@ -208,7 +221,7 @@ class PostgresJournal:
             holder = holder_of(event, ownership.owners)
             if holder is not None:
                 by_customer.setdefault(settlement.home[holder], []).append(event)
-        return stored, settlement, session.customers.write(settlement, by_customer)
+        return stored, settlement, session.customers.write(settlement, by_customer, to_micros(appended_at))
 
     def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
         record, error = rejected
@@ -244,13 +257,19 @@ class PostgresJournal:
         """
         if not outcome.changes:
             return
-        created_at = max(span.appended_at for span in batch.spans.values())
         for change in outcome.changes:
             payload = orjson.dumps({"customer_id": change.customer_id, "former_ids": change.former}).decode()
             session.cursor.execute(
                 self._sql["insert_outbox"],
-                {"kind": "customer.identity_changed", "payload": payload, "created_at": created_at},
+                {"kind": "customer.identity_changed", "payload": payload, "created_at": batch.appended_at},
             )
+
+    def _pass_time(self, session: _Session, topic: str, passed: Mapping[int, datetime]) -> None:
+        epochs = [self._epochs.get((topic, part), -1) for part in passed]
+        session.cursor.execute(
+            self._sql["pass_time"],
+            {"topic": topic, "parts": list(passed), "epochs": epochs, "passed": list(passed.values())},
+        )
 
     def _advance(self, session: _Session, batch: Batch) -> None:
         """The fence: the offsets move only while this worker holds the epoch and nobody else has moved them."""
@@ -263,10 +282,13 @@ class PostgresJournal:
                 "expected": [batch.spans[part].expected for part in parts],
                 "until": [batch.spans[part].until for part in parts],
                 "epochs": [self._epochs.get((batch.topic, part), -1) for part in parts],
+                "passed": [batch.spans[part].appended_at for part in parts],
                 "version": self._version,
             },
         )
         moved = {row[0] for row in session.cursor.fetchall()}
+        if batch.idle:
+            self._pass_time(session, batch.topic, batch.idle)
         if len(moved) < len(parts):
             missing = ", ".join(str(part) for part in parts if part not in moved)
             raise FencedError(
@@ -369,7 +391,7 @@ class _Session:
         self.timeline = TimelineStore(self.cursor, sql, journal._codec)
         self.things = ThingStore(self.cursor, sql, self.timeline)
         self.identity = IdentityStore(self.cursor, sql, journal._policy, self.timeline, journal._memory, observe)
-        self.customers = CustomerStore(self.cursor, sql, journal._projection, self.timeline, observe)
+        self.customers = CustomerStore(self.cursor, sql, journal._projection, journal._rules, self.timeline, observe)
         connection.commit()
 
     def close(self) -> None:

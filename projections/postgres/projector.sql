@@ -10,7 +10,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
 -- create_incoming_customer: the batch's customer rows
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_customer (
     customer_id uuid, gen bigint, contested boolean, events bigint, signs_of_life bigint, first_event_us bigint,
-    last_event_us bigint, last_sign_of_life_us bigint, purchases bigint, facts json
+    last_event_us bigint, last_sign_of_life_us bigint, purchases bigint, facts json, schedule json, rules text, stage text,
+    flags text[], stage_from_us bigint, stage_until_us bigint, swept_us bigint, sweep_us bigint, announce_from_us bigint
 ) ON COMMIT DELETE ROWS
 
 -- clear_incoming: empty the batch's events (a batch is halved within one transaction)
@@ -126,7 +127,7 @@ SELECT identifier_id::text, kind, customer_id::text, (extract(epoch FROM first_s
 FROM identifier WHERE customer_id = ANY (%(ids)s::uuid[])
 
 -- lock_customers: all customers concerned, in id order, with their facts as they are once the lock is held
-SELECT customer_id::text, gen, contested, facts::text FROM customer
+SELECT customer_id::text, gen, contested, facts::text, swept_us, sweep_us, announce_from_us FROM customer
 WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE
 
 -- write_sightings: earliest sightings
@@ -214,19 +215,25 @@ DELETE FROM customer WHERE customer_id = ANY (%(ids)s::uuid[])
 
 -- copy_incoming_customer: customer rows in
 COPY incoming_customer (customer_id, gen, contested, events, signs_of_life, first_event_us, last_event_us,
-    last_sign_of_life_us, purchases, facts) FROM STDIN
+    last_sign_of_life_us, purchases, facts, schedule, rules, stage, flags, stage_from_us, stage_until_us, swept_us, sweep_us,
+    announce_from_us) FROM STDIN
 
 -- write_customers: new facts of the customers that this batch holds
 INSERT INTO customer (customer_id, gen, contested, events, signs_of_life, first_event_at, last_event_at,
-    last_sign_of_life_at, purchases, facts)
+    last_sign_of_life_at, purchases, facts, schedule, rules, stage, flags, stage_from_us, stage_until_us, swept_us, sweep_us,
+    announce_from_us)
 SELECT customer_id, gen, contested, events, signs_of_life,
     timestamptz '1970-01-01 00:00:00+00' + first_event_us * interval '1 microsecond',
     timestamptz '1970-01-01 00:00:00+00' + last_event_us * interval '1 microsecond',
-    timestamptz '1970-01-01 00:00:00+00' + last_sign_of_life_us * interval '1 microsecond', purchases, facts
+    timestamptz '1970-01-01 00:00:00+00' + last_sign_of_life_us * interval '1 microsecond', purchases, facts,
+    schedule, rules, stage, flags, stage_from_us, stage_until_us, swept_us, sweep_us, announce_from_us
 FROM incoming_customer
 ON CONFLICT (customer_id) DO UPDATE SET gen = excluded.gen, contested = excluded.contested, events = excluded.events,
     signs_of_life = excluded.signs_of_life, first_event_at = excluded.first_event_at, last_event_at = excluded.last_event_at,
-    last_sign_of_life_at = excluded.last_sign_of_life_at, purchases = excluded.purchases, facts = excluded.facts
+    last_sign_of_life_at = excluded.last_sign_of_life_at, purchases = excluded.purchases, facts = excluded.facts,
+    schedule = excluded.schedule, rules = excluded.rules, stage = excluded.stage, flags = excluded.flags,
+    stage_from_us = excluded.stage_from_us, stage_until_us = excluded.stage_until_us, swept_us = excluded.swept_us,
+    sweep_us = excluded.sweep_us, announce_from_us = excluded.announce_from_us
 
 -- events_of_members: all events of given identifiers, and of the things that are theirs
 WITH RECURSIVE mine (thing_id) AS (
@@ -287,11 +294,17 @@ FROM unnest(%(parts)s::integer[], %(epochs)s::bigint[]) AS t (part, epoch)
 WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch
 
 -- advance: the fence: no row where another worker took over or the partition moved on
-UPDATE projector_offset o SET next_offset = t.until
-FROM unnest(%(parts)s::integer[], %(expected)s::bigint[], %(until)s::bigint[], %(epochs)s::bigint[]) AS t (part, expected, until, epoch)
+UPDATE projector_offset o SET next_offset = t.until, passed_at = GREATEST(o.passed_at, t.passed_at)
+FROM unnest(%(parts)s::integer[], %(expected)s::bigint[], %(until)s::bigint[], %(epochs)s::bigint[], %(passed)s::timestamptz[])
+    AS t (part, expected, until, epoch, passed_at)
 WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch AND o.next_offset = t.expected
     AND EXISTS (SELECT FROM projection_meta m WHERE m.projection_version = %(version)s)
 RETURNING o.part
+
+-- pass_time: partitions in which nothing waits: all that was recorded until an instant is applied
+UPDATE projector_offset o SET passed_at = GREATEST(o.passed_at, t.passed_at)
+FROM unnest(%(parts)s::integer[], %(epochs)s::bigint[], %(passed)s::timestamptz[]) AS t (part, epoch, passed_at)
+WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch
 
 -- read_version: which code and settings wrote these tables
 SELECT projection_version, details::text FROM projection_meta

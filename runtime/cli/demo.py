@@ -23,15 +23,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    customers: int = typer.Option(200, "--customers", min=0, max=100_000, help="Invented customers beside the three."),
-    days: int = typer.Option(365, "--days", min=1, max=3650, help="How far their histories reach back."),
+    customers: int = typer.Option(200, "--customers", min=0, max=100_000, help="Others beside the stories' people."),
+    days: int = typer.Option(365, "--days", min=1, max=3650, help="How far the others' histories reach back."),
     seed: int = typer.Option(1, "--seed", help="The same seed gives the same lives."),
     once: bool = typer.Option(False, "--once", help="Print and exit instead of staying."),
     data: Path | None = typer.Option(None, "--data", help="Folder that keeps everything; else it is thrown away."),
     workers: int = typer.Option(1, "--workers", min=1, max=16, help="Worker processes."),
     ready_file: Path | None = typer.Option(None, "--ready-file", help="Written with the addresses when all is ready."),
 ) -> None:
-    """Start the whole stack with invented customers and the CDNOW purchases, and show three worth a look."""
+    """Start the whole stack with invented customers and the CDNOW purchases, and show those worth a look."""
     from customer_timeline.runtime.cli.dev import forget, show_box, stay, tell
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.runtime.demo import Plan, remembered
@@ -69,17 +69,23 @@ def _fill(stack: DevStack, plan: Plan, started: float) -> None:
 def _show(stack: DevStack, started: float) -> None:
     from rich.console import Console
 
-    from customer_timeline.runtime.demo import ask, customer_url
+    from customer_timeline.runtime.demo import customer_url, told
     from customer_timeline.runtime.personas import HIGHLIGHTS
+    from customer_timeline.runtime.stories import story
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    answers = {highlight.ref: ask(customer_url(stack.settings, highlight.ref)) for highlight in HIGHLIGHTS}
-    console.print(f"Three customers worth a look ({time.monotonic() - started:.1f} s after the start):\n")
+    refs = dict.fromkeys(ref for highlight in HIGHLIGHTS for ref in (highlight.ref, *highlight.beside))
+    answers = {ref: told(stack.settings, ref) for ref in refs}
+    took_s = time.monotonic() - started
+    first = HIGHLIGHTS[0].ref
+    console.print(f"What the API answers for {first}:")
+    console.print(json.dumps(answers[first].customer, indent=2, ensure_ascii=False))
+    console.print(f"\n{len(HIGHLIGHTS)} customers worth a look ({took_s:.1f} s after the start):\n")
     for highlight in HIGHLIGHTS:
-        url = customer_url(stack.settings, highlight.ref)
         console.print(f"{highlight.title}: {highlight.why}.", style="bold")
-        console.print(f"  curl -s '{url}'")
-        console.print(f"  curl -s '{url}/timeline?limit=20'\n")
-    first = HIGHLIGHTS[0]
-    console.print(f"What the API answers for {first.ref}:")
-    console.print(json.dumps(answers[first.ref], indent=2, ensure_ascii=False))
+        for line in story(answers[highlight.ref], [answers[ref] for ref in highlight.beside]):
+            console.print(f"  {line}")
+        console.print()
+    console.print("Ask yourself; /timeline?limit=20 and /lifecycle lead on from each:")
+    for highlight in HIGHLIGHTS:
+        console.print(f"  curl -s '{customer_url(stack.settings, highlight.ref)}'")

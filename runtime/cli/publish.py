@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.files import SideFile, opened, size_of
 from customer_timeline.runtime.settings import load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from customer_timeline.producers.protocol import Publisher
 
 _DRAIN_AFTER_INTERRUPT_S = 10.0
-
-
-class FileUnusable(CustomerTimelineError):  # noqa: N818 - named for what is the case
-    """A file could not be read or written. `reason` is the operating system's."""
-
-    def __init__(self, doing: str, path: str, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(f"Cannot {doing} {path}: {reason}.")
 
 
 def register(app: typer.Typer) -> None:
@@ -79,19 +70,23 @@ class _Import:
 
     def execute(self) -> None:
         """Import everything. Interrupted or failed, it says how far it was before the exception goes on."""
-        from customer_timeline.producers.importing import import_lines, read_lines
+        from customer_timeline.producers.importing import import_lines, read_lines, rejected_line
 
         # Its retries are not for the user: what matters of them ends in an error, the rest is the bar standing still.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
         settings = load_settings()
         with ExitStack() as stack:
-            source = stack.enter_context(_opened(self.file))
-            rejects = stack.enter_context(_SideFile(self.side_file, beside=self.file))
+            source = stack.enter_context(opened(self.file))
+            rejects = stack.enter_context(SideFile(self.side_file, beside=self.file))
             publisher = None if self.dry_run else stack.enter_context(wiring.publisher(settings))
-            lines = stack.enter_context(_shown(read_lines(source), self.progress, _size(source)))
+            lines = stack.enter_context(_shown(read_lines(source), self.progress, size_of(source)))
             started = time.monotonic()
+
+            def reject(line: Line, error: InvalidEvent) -> None:
+                rejects.add(rejected_line(line, error))
+
             try:
-                import_lines(lines, wiring.codec(settings), publisher, rejects.add, SystemClock().now, self.progress)
+                import_lines(lines, wiring.codec(settings), publisher, reject, SystemClock().now, self.progress)
             except KeyboardInterrupt:
                 self.interrupted = True
                 self._stop(publisher, started)
@@ -144,61 +139,6 @@ class _Import:
         if told["rejected"]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in told["reasons"].items())
             print(f"Rejected lines with their reasons ({reasons}): {self.side_file}", file=stream)
-
-
-class _SideFile:
-    """The file of rejected lines: made with the first of them, for the owner's eyes only; an older one is removed."""
-
-    def __init__(self, path: Path, *, beside: str) -> None:
-        if beside != "-" and path.resolve() == Path(beside).resolve():
-            raise FileUnusable("write rejected lines to", str(path), "it is the file that is read")
-        self._path = path
-        self._stream: BinaryIO | None = None
-
-    def __enter__(self) -> _SideFile:
-        try:
-            if self._path.is_file():
-                self._path.unlink()
-        except OSError as exc:
-            raise FileUnusable("replace", str(self._path), exc.strerror or str(exc)) from exc
-        return self
-
-    def add(self, line: Line, error: InvalidEvent) -> None:
-        """Write one rejected line."""
-        from customer_timeline.producers.importing import rejected_line
-
-        try:
-            if self._stream is None:
-                # Rejected lines hold personal data like all others.
-                self._stream = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-            self._stream.write(rejected_line(line, error))
-        except OSError as exc:
-            raise FileUnusable("write", str(self._path), exc.strerror or str(exc)) from exc
-
-    def __exit__(self, *_: object) -> None:
-        if self._stream is not None:
-            self._stream.close()
-
-
-@contextlib.contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = Path(file).open("rb")  # noqa: SIM115 - only opening is ours to translate, not what happens inside
-    except OSError as exc:
-        raise FileUnusable("read", file, exc.strerror or str(exc)) from exc
-    with stream:
-        yield stream
-
-
-def _size(source: BinaryIO) -> int | None:
-    """Bytes to read, where the source knows."""
-    try:
-        return os.fstat(source.fileno()).st_size or None
-    except (OSError, ValueError):
-        return None
 
 
 @contextlib.contextmanager

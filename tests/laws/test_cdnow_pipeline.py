@@ -1,6 +1,7 @@
 """Real purchases through real Kafka, workers and Postgres, held to figures that others published.
 
-Frequency, recency and T are computed by SQL over the timeline, so nothing of the product's folds takes part.
+Frequency, recency and T are computed by SQL over the timeline, so nothing of the product's folds takes part. The stages
+at the end of 1998-06-30 are held to a count in plain loops over the text file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 from generators import Sent
 from live_log import anywhere
 from pipeline import Pipeline
+from reference.plain_stages import counted_in_plain_loops
 
 from customer_timeline.runtime.cdnow import cdnow_events, cdnow_summary
 
@@ -32,6 +34,10 @@ _SUMMARY = """
 _CUSTOMERS = """
     SELECT count(*), sum(purchases), sum((facts #>> '{purchases,by_currency,USD,gross}')::numeric) FROM customer
 """
+_STAGES = """
+    SELECT stage_entry(schedule, (extract(epoch FROM timestamptz '1998-07-01Z') * 1000000)::bigint - 1) ->> 1, count(*)
+    FROM customer GROUP BY 1
+"""
 
 
 def _log() -> list[Sent]:
@@ -44,6 +50,7 @@ def _log() -> list[Sent]:
 def _check(pipeline: Pipeline) -> None:
     assert pipeline.query(_TOTALS) == [(PURCHASES, CUSTOMERS, DOLLARS)]
     assert pipeline.query(_CUSTOMERS) == [(CUSTOMERS, PURCHASES, DOLLARS)]
+    assert dict(pipeline.query(_STAGES)) == counted_in_plain_loops()
     found = {customer: figures for customer, *figures in pipeline.query(_SUMMARY)}
     for published in cdnow_summary():
         frequency, recency_days, age_days = found[published.customer]

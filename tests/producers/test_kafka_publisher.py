@@ -20,6 +20,8 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from published_log import CODEC, read_log, viewed
 
+from customer_timeline.producers.confluent_publisher import ConfluentPublisher
+from customer_timeline.producers.delivery import PublisherOptions
 from customer_timeline.producers.errors import (
     BufferFull,
     DeliveryFailed,
@@ -29,12 +31,20 @@ from customer_timeline.producers.errors import (
     TopicMissing,
 )
 from customer_timeline.producers.protocol import Receipt
-from customer_timeline.producers.publisher import KafkaPublisher, PublisherOptions
+from customer_timeline.producers.publisher import KafkaPublisher
 from customer_timeline.runtime.embedded import EmbeddedKafka
 
 TOPIC = "touchpoints"
 SHORT = PublisherOptions(delivery_timeout_s=3)  # long enough for a busy machine to deliver what it can
 Place = tuple[str, str]
+Client = type[KafkaPublisher | ConfluentPublisher]
+
+
+@pytest.fixture(params=[KafkaPublisher, ConfluentPublisher], ids=["kafka-python", "confluent"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Every publisher on Kafka keeps every one of these promises."""
+    found: Client = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,9 @@ def wait_until(condition: Callable[[], bool], within_s: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_a_broker_restarted_under_load_loses_nothing_and_doubles_nothing(broker: EmbeddedKafka, place: Place) -> None:
+def test_a_broker_restarted_under_load_loses_nothing_and_doubles_nothing(
+    client: Client, broker: EmbeddedKafka, place: Place
+) -> None:
     receipts: dict[str, Receipt] = {}
     stop = threading.Event()
 
@@ -90,7 +102,7 @@ def test_a_broker_restarted_under_load_loses_nothing_and_doubles_nothing(broker:
         so_far = publisher.counts.acknowledged
         wait_until(lambda: publisher.counts.acknowledged > so_far + 500)
 
-    with KafkaPublisher(*place, CODEC, PublisherOptions(buffer_bytes=4 * 1024 * 1024)) as publisher:
+    with client(*place, CODEC, PublisherOptions(buffer_bytes=4 * 1024 * 1024)) as publisher:
         threads = [threading.Thread(target=load, args=(number,)) for number in range(3)]
         for thread in threads:
             thread.start()
@@ -111,7 +123,7 @@ def test_a_broker_restarted_under_load_loses_nothing_and_doubles_nothing(broker:
 
 
 def test_publish_waits_for_room_then_refuses_and_goes_on_when_kafka_is_back(
-    broker: EmbeddedKafka, place: Place
+    client: Client, broker: EmbeddedKafka, place: Place
 ) -> None:
     accepted: list[str] = []
 
@@ -120,7 +132,7 @@ def test_publish_waits_for_room_then_refuses_and_goes_on_when_kafka_is_back(
             publisher.publish(viewed(str(number)))
             accepted.append(str(number))
 
-    with KafkaPublisher(*place, CODEC, PublisherOptions(buffer_bytes=50_000, block_s=0.5)) as publisher:
+    with client(*place, CODEC, PublisherOptions(buffer_bytes=50_000, block_s=0.5)) as publisher:
         publisher.publish_all([viewed("first")])
         with (
             silent(broker),
@@ -137,9 +149,9 @@ def test_publish_waits_for_room_then_refuses_and_goes_on_when_kafka_is_back(
 
 
 def test_an_event_that_is_not_delivered_in_time_fails_its_receipt_and_the_next_flush_once(
-    broker: EmbeddedKafka, place: Place
+    client: Client, broker: EmbeddedKafka, place: Place
 ) -> None:
-    with KafkaPublisher(*place, CODEC, SHORT) as publisher:
+    with client(*place, CODEC, SHORT) as publisher:
         publisher.publish_all([viewed("first")])
         with silent(broker):
             receipt = publisher.publish(viewed("late"))
@@ -153,8 +165,8 @@ def test_an_event_that_is_not_delivered_in_time_fails_its_receipt_and_the_next_f
         publisher.flush()
 
 
-def test_after_a_failure_the_publisher_goes_on(broker: EmbeddedKafka, place: Place) -> None:
-    with KafkaPublisher(*place, CODEC, SHORT) as publisher:
+def test_after_a_failure_the_publisher_goes_on(client: Client, broker: EmbeddedKafka, place: Place) -> None:
+    with client(*place, CODEC, SHORT) as publisher:
         publisher.publish_all([viewed("first")])
         with silent(broker), pytest.raises(DeliveryFailed):
             publisher.publish_all([viewed("late")])
@@ -167,8 +179,10 @@ def test_after_a_failure_the_publisher_goes_on(broker: EmbeddedKafka, place: Pla
     assert ids - Counter(["late"]) == dict.fromkeys(["first", *map(str, range(20))], 1)
 
 
-def test_close_gives_up_at_its_time_limit_and_leaves_no_receipt_undecided(broker: EmbeddedKafka, place: Place) -> None:
-    publisher = KafkaPublisher(*place, CODEC)
+def test_close_gives_up_at_its_time_limit_and_leaves_no_receipt_undecided(
+    client: Client, broker: EmbeddedKafka, place: Place
+) -> None:
+    publisher = client(*place, CODEC)
     publisher.publish_all([viewed("first")])
     with silent(broker):
         receipt = publisher.publish(viewed("late"))
@@ -180,15 +194,15 @@ def test_close_gives_up_at_its_time_limit_and_leaves_no_receipt_undecided(broker
 
 
 def test_a_failure_to_deliver_becomes_a_note_of_the_exception_that_leaves_the_block(
-    broker: EmbeddedKafka, place: Place
+    client: Client, broker: EmbeddedKafka, place: Place
 ) -> None:
     def interrupted() -> None:
-        with KafkaPublisher(*place, CODEC, SHORT) as publisher, silent(broker):
+        with client(*place, CODEC, SHORT) as publisher, silent(broker):
             publisher.publish(viewed("late"))
             publisher.flush()
 
     def troubled() -> None:
-        with KafkaPublisher(*place, CODEC, SHORT) as publisher:
+        with client(*place, CODEC, SHORT) as publisher:
             stack.enter_context(silent(broker))
             publisher.publish(viewed("late"))
             raise LookupError("the adapter's own trouble")
@@ -200,33 +214,33 @@ def test_a_failure_to_deliver_becomes_a_note_of_the_exception_that_leaves_the_bl
     assert "did not acknowledge event" in caught.value.__notes__[0]
 
 
-def test_a_kafka_that_does_not_answer_is_named_within_the_time_limit() -> None:
+def test_a_kafka_that_does_not_answer_is_named_within_the_time_limit(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(KafkaUnreachable, match=rf"Kafka at {address} did not answer within 0.5 s"):
-            KafkaPublisher(address, TOPIC, CODEC, PublisherOptions(connect_timeout_s=0.5))
+            client(address, TOPIC, CODEC, PublisherOptions(connect_timeout_s=0.5))
         assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:9092"])
-def test_a_wrong_address_is_named(address: str) -> None:
+def test_a_wrong_address_is_named(client: Client, address: str) -> None:
     with pytest.raises(KafkaUnreachable, match=address):
-        KafkaPublisher(address, TOPIC, CODEC, PublisherOptions(connect_timeout_s=0.5))
+        client(address, TOPIC, CODEC, PublisherOptions(connect_timeout_s=0.5))
 
 
-def test_a_missing_topic_is_refused_and_not_created(kafka: str, kafka_admin: KafkaAdminClient) -> None:
+def test_a_missing_topic_is_refused_and_not_created(client: Client, kafka: str, kafka_admin: KafkaAdminClient) -> None:
     with pytest.raises(TopicMissing, match="'no-such-topic' does not exist"):
-        KafkaPublisher(kafka, "no-such-topic", CODEC)
+        client(kafka, "no-such-topic", CODEC)
 
     assert "no-such-topic" not in kafka_admin.list_topics()
 
 
 def test_a_topic_deleted_under_the_publisher_fails_the_event_and_is_not_created_again(
-    kafka: str, kafka_admin: KafkaAdminClient, topic: str
+    client: Client, kafka: str, kafka_admin: KafkaAdminClient, topic: str
 ) -> None:
     options = PublisherOptions(delivery_timeout_s=3, block_s=1)
-    publisher = KafkaPublisher(kafka, topic, CODEC, options)
+    publisher = client(kafka, topic, CODEC, options)
     publisher.publish_all([viewed("1")])
     kafka_admin.delete_topics([topic])
 
@@ -239,11 +253,11 @@ def test_a_topic_deleted_under_the_publisher_fails_the_event_and_is_not_created_
 
 
 def test_no_personal_data_is_logged_at_any_level(
-    kafka: str, topic: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    client: Client, kafka: str, topic: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("kafka"), "level", logging.NOTSET)
     caplog.set_level(logging.DEBUG)
-    with KafkaPublisher(kafka, topic, CODEC) as publisher:
+    with client(kafka, topic, CODEC) as publisher:
         publisher.publish_all([viewed("1", "ann@example.com")])
 
     assert "ann@example.com" not in caplog.text

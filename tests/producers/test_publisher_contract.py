@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pytest
 from published_log import CODEC, NOON, identifier_id, read_log, viewed
 
+from customer_timeline.producers.confluent_publisher import ConfluentPublisher
 from customer_timeline.producers.errors import PublisherClosed, PublisherForked
 from customer_timeline.producers.memory import MemoryPublisher, MemoryRecord
 from customer_timeline.producers.partitioning import partition_key
@@ -48,20 +49,20 @@ class InMemory:
 
 
 class OnKafka:
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, client: type[KafkaPublisher | ConfluentPublisher]) -> None:
         self._where = bootstrap, topic
-        self.publisher = KafkaPublisher(bootstrap, topic, CODEC)
+        self.publisher = client(bootstrap, topic, CODEC)
 
     def records(self) -> list[MemoryRecord]:
         return read_log(*self._where)
 
 
-@pytest.fixture(params=["memory", "kafka-python"])
+@pytest.fixture(params=[InMemory, KafkaPublisher, ConfluentPublisher], ids=["memory", "kafka-python", "confluent"])
 def log(request: pytest.FixtureRequest) -> Iterator[Log]:
-    if request.param == "memory":
+    if request.param is InMemory:
         yield InMemory()
         return
-    on_kafka = OnKafka(request.getfixturevalue("kafka"), request.getfixturevalue("topic"))
+    on_kafka = OnKafka(request.getfixturevalue("kafka"), request.getfixturevalue("topic"), request.param)
     yield on_kafka
     on_kafka.publisher.close()
 
@@ -128,6 +129,17 @@ def test_events_with_one_key_keep_their_order(log: Log) -> None:
     records = log.records()
     assert len({record.position.partition for record in records}) == 1
     assert [CODEC.parse(record.value).id for record in records] == [str(number) for number in range(200)]
+
+
+def test_every_client_puts_one_key_in_the_same_partition(kafka: str, topic: str) -> None:
+    events = [viewed(str(number), f"person{number}@example.com") for number in range(50)]
+    partitions = []
+    for client in (KafkaPublisher, ConfluentPublisher):
+        with client(kafka, topic, CODEC) as publisher:
+            partitions.append([position.partition for position in publisher.publish_all(events)])
+
+    assert partitions[0] == partitions[1]
+    assert len(set(partitions[0])) > 1
 
 
 def test_a_decoded_event_is_written_byte_for_byte(log: Log) -> None:

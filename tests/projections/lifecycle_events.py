@@ -191,7 +191,7 @@ _ACTING: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 _RECURRING: st.SearchStrategy[dict[str, Any]] = st.sampled_from(({}, {}, {"recurring": True}))
 _ANSWERS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    ({"csat": 1}, {"csat": 5}, {"nps": 6}, {"nps": 7}, {"csat": 2, "nps": 10}, {})
+    ({"csat": 1}, {"csat": 5}, {"nps": 0}, {"nps": 6}, {"nps": 7}, {"csat": 2, "nps": 10}, {})
 )
 _PURCHASES, _CONTRACTS = ("purchase.completed",), ("contract.signed", "contract.renewed", "contract.ended")
 _COMPLAINTS = ("complaint.opened", "complaint.reopened", "complaint.resolved", "complaint.closed")

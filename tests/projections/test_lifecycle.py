@@ -202,6 +202,10 @@ def test_a_bad_answer_is_a_risk_for_90_days_or_until_a_better_one() -> None:
     ]
 
 
+def test_an_nps_of_zero_is_an_answer() -> None:
+    assert told(History().purchase(day(0)).answered(day(5), nps=0))[1] == (5, "at_risk", ("unhappy",))
+
+
 # -- contracts --
 
 

@@ -17,9 +17,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import orjson
 from reference.identity_model import Decided, Identity, Seen, identity_of, strongest_first
 
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.lifecycle import stage_schedule
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.projections.sweeping import encoded
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, Identifier, from_micros
 from customer_timeline.schemas.errors import InvalidEvent
@@ -273,6 +277,7 @@ def _customers(
             "last_sign_of_life_at": _at(columns.last_sign_of_life_us),
             "purchases": columns.purchases,
             "facts": projection.encode(facts).decode(),
+            "schedule": orjson.dumps(encoded(stage_schedule(facts, StageRules(), projection.calendar))).decode(),
         }
     return out
 

@@ -19,6 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
+from customer_timeline.runtime.personas import HIGHLIGHTS
+
 COMMAND = [sys.executable, "-m", "customer_timeline.runtime.cli.main"]
 DEADLINE_S = 240
 
@@ -160,7 +162,7 @@ def test_dev_serves_heals_itself_stops_clean_and_keeps_everything(folder: Path) 
         again.stop(signal.SIGKILL)
 
 
-def test_demo_once_prints_three_customers_and_an_answer_and_exits() -> None:
+def test_demo_once_prints_the_customers_of_the_stories_and_an_answer_and_exits() -> None:
     done = subprocess.run(
         [*COMMAND, "demo", "--once", "--customers", "20"],
         capture_output=True,
@@ -169,9 +171,11 @@ def test_demo_once_prints_three_customers_and_an_answer_and_exits() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("curl -s 'http://127.0.0.1:") == 6
-    answer = json.loads(done.stdout[done.stdout.index("\n{") :])
-    # personas._ann: six purchases, one of them retracted.
+    assert done.stdout.count("curl -s 'http://127.0.0.1:") == len(HIGHLIGHTS)
+    for highlight in HIGHLIGHTS:
+        assert f"\n  {highlight.stage} since " in done.stdout[done.stdout.index(highlight.title) :]
+    answer, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("\n{") + 1)
+    # personas.shoppers.ann: six purchases, one of them retracted.
     assert answer["purchases"]["count"] == 5
     assert {identifier["kind"] for identifier in answer["identifiers"]} == {"device_id", "email", "member_id"}
 

@@ -77,11 +77,12 @@ GOOD = [CODEC.encode(viewed(str(number))) for number in range(3)]
 BAD = GOOD[0].replace(b'"web"', b'"pigeon"')
 
 
-def test_a_good_file_is_published_and_the_summary_says_so(deployment: Deployment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_a_good_file_is_published_and_the_summary_says_so(client: str, deployment: Deployment, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(lines(*GOOD))
 
-    ended = deployment.publish(file)
+    ended = deployment.publish(file, CUSTOMER_TIMELINE_PUBLISHER=client)
 
     assert ended.code == 0
     assert ended.out.startswith("Read 3: 3 published, 0 rejected (")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from psycopg2.extensions import make_dsn
 
+from customer_timeline.producers.errors import PackageMissing
+from customer_timeline.runtime import wiring
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.runtime.wiring import connect, projection_details, projection_version, topics
+from customer_timeline.runtime.wiring import connect, projection_details, projection_version, publisher, topics
 
 
 def test_connections_stand_in_the_schema_and_in_utc_and_keep_what_the_url_says(database: str) -> None:
@@ -52,3 +55,53 @@ def test_topics_have_the_configured_names_and_sizes() -> None:
     log, changes = topics(Settings(touchpoints_topic="t", changes_topic="c", topic_partitions=7, topic_replication=3))
     assert (log.name, log.partitions, log.replication_factor) == ("t", 7, 3)
     assert (changes.name, changes.partitions, changes.replication_factor) == ("c", 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "installed", "made"),
+    [
+        ("auto", True, "ConfluentPublisher"),
+        ("auto", False, "KafkaPublisher"),
+        ("kafka-python", True, "KafkaPublisher"),
+        ("confluent", True, "ConfluentPublisher"),
+    ],
+)
+def test_the_faster_client_publishes_where_it_is_installed_unless_the_setting_says_otherwise(
+    chosen: Literal["auto", "kafka-python", "confluent"],
+    installed: bool,
+    made: str,
+    kafka: str,
+    topic: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not installed:
+        without_confluent(monkeypatch)
+
+    with publisher(Settings(kafka_bootstrap=kafka, touchpoints_topic=topic, publisher=chosen)) as log:
+        assert type(log).__name__ == made
+
+
+def test_a_client_that_is_asked_for_and_missing_is_told_with_the_line_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_confluent(monkeypatch)
+
+    with pytest.raises(PackageMissing, match=r"pip install 'customer-timeline\[fast\]'"):
+        publisher(Settings(publisher="confluent"))
+
+
+def without_confluent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the package had never been installed."""
+    for name in [name for name in sys.modules if name.startswith("confluent_kafka")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "customer_timeline.producers.confluent_publisher", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_NotThere(), *sys.meta_path])
+    monkeypatch.setattr(wiring, "find_spec", lambda name: None)
+
+
+class _NotThere:
+    """Finds nothing of the package, and says so."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] == "confluent_kafka":
+            raise ModuleNotFoundError(name)

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -16,6 +18,7 @@ from servers import MakeTopic, as_environment
 from two_hands import event
 from worker_farm import until
 
+from customer_timeline.producers.touchpoints import email, page_viewed
 from customer_timeline.runtime.embedded.ports import free_port
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.runtime.wiring import codec, publisher
@@ -49,12 +52,17 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-def _events(settings: Settings) -> int:
+def _rows(settings: Settings, query: str) -> list[Any]:
     connection = psycopg2.connect(settings.database_url.get_secret_value())
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM customer_timeline.timeline")
-        (count,) = cursor.fetchone() or (0,)
+        cursor.execute(query)
+        rows = cursor.fetchall()
     connection.close()
+    return rows
+
+
+def _events(settings: Settings) -> int:
+    ((count,),) = _rows(settings, "SELECT count(*) FROM customer_timeline.timeline")
     return int(count)
 
 
@@ -111,3 +119,24 @@ def test_log_lines_are_json_and_name_nobody(start: Start, settings: Settings, tm
     lines = (tmp_path / "worker-0.log").read_text().splitlines()
     assert any(json.loads(line)["event"] == "partitions_taken_over" for line in lines)
     assert not any("ann@example.com" in line for line in lines)
+
+
+def test_a_worker_tells_that_a_customer_fell_silent_although_nothing_happened(start: Start, settings: Settings) -> None:
+    # Silent 30 days after the last sign of life, which is three seconds from now.
+    last = datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=3)
+    with publisher(settings) as log:
+        log.publish_all(
+            [page_viewed(source="shop", time=last, identifiers=[email("ann@example.com")], channel="web", url="/")]
+        )
+    start(BY_COMMAND)
+
+    def told() -> list[Any]:
+        return _rows(
+            settings,
+            "SELECT payload ->> 'stage', payload -> 'flags', (payload ->> 'since')::timestamptz"
+            " FROM customer_timeline.outbox WHERE kind = 'customer.stage_changed'",
+        )
+
+    until(lambda: bool(told()), "the silence is told")
+    assert told() == [("prospect", ["silent"], last + timedelta(days=30))]
+    assert _rows(settings, "SELECT stage, flags FROM customer_timeline.customer") == [("prospect", ["silent"])]

@@ -32,15 +32,16 @@ CREATE INDEX customer_by_since ON customer (stage_from_us);
 CREATE INDEX customer_by_rules ON customer (rules);
 
 CREATE TABLE stage_announcement (
-    outbox_uuid uuid PRIMARY KEY,
-    customer_id uuid NOT NULL,
-    from_us     bigint NOT NULL,
-    stage       text NOT NULL,
-    n           integer NOT NULL,
-    withdrawn   boolean NOT NULL DEFAULT false
+    announcement_id uuid PRIMARY KEY,
+    customer_id     uuid NOT NULL,
+    from_us         bigint NOT NULL,
+    stage           text NOT NULL,
+    flags           text[] NOT NULL,
+    n               integer NOT NULL,
+    withdrawn       boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE stage_announcement IS 'Stage transitions that were announced; one that a late event undoes is withdrawn.';
-COMMENT ON COLUMN stage_announcement.outbox_uuid IS 'uuid5 of customer, from, stage and n: the id under which it was announced.';
+COMMENT ON COLUMN stage_announcement.announcement_id IS 'uuid5 of customer, from, stage and n: outbox.change_id.';
 COMMENT ON COLUMN stage_announcement.customer_id IS 'The customer at that time; it may be a former id of another by now.';
 COMMENT ON COLUMN stage_announcement.n IS 'How often this transition had been announced before.';
 -- What was announced of a customer under any of its ids.
