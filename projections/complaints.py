@@ -40,6 +40,12 @@ def combine(into: ComplaintFacts, other: ComplaintFacts) -> None:
         into[case_id] = sorted(into.get(case_id, []) + theirs)
 
 
+def ended_before(transitions: list[list[Any]], us: int) -> bool:
+    """Whether nothing of a case happened from an instant on, and it is not open. Told by its last transition."""
+    at_us, _, verb = transitions[-1]
+    return at_us < us and verb not in _OPENING
+
+
 def open_spans(transitions: list[list[Any]]) -> list[OpenSpan]:
     """When one case was open, oldest first; spans without length are left out."""
     spans: list[OpenSpan] = []

@@ -17,9 +17,11 @@ decode for every insertion.
 from __future__ import annotations
 
 from binascii import a2b_base64
-from itertools import pairwise
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter, sub
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from customer_timeline.projections.calendar import DAY_US
 from customer_timeline.projections.packing import SPLICED_RECORDS, position, text_of
@@ -36,6 +38,9 @@ _RECORD_HALVES = Struct(">QI")
 _DAY_SHIFT_IN_8 = _DAY_SHIFT - 32
 _LAST_BITS_IN_8 = _INSTANT_BITS - 32
 _LAST_MASK_IN_8 = (1 << _LAST_BITS_IN_8) - 1
+# For the days alone: the first 4 bytes.
+_DAY_HEAD = Struct(">I8x")
+_DAY_SHIFT_IN_4 = 12
 _DAY_BIAS = 1  # 1970-01-01T00:00Z is still 1969-12-31, day -1, west of Greenwich
 # Local midnight is never more than 14 h (Line Islands) before UTC midnight; 16 h leaves a margin and 2^38 us are 76 h.
 _LEAD_US = 16 * 3_600_000_000
@@ -60,6 +65,19 @@ class DayInstants(NamedTuple):
     day: int
     first_us: int
     last_us: int
+
+
+# As the constructor, which is a Python frame each time.
+_made: Final[Callable[[tuple[int, int, int]], DayInstants]] = partial(tuple.__new__, DayInstants)
+_first_us: Final = attrgetter("first_us")
+
+
+class LaterDays(NamedTuple):
+    """Days of a set from about an instant on, in the order of their first instants; `earlier` days come before them."""
+
+    packed: str
+    earlier: int
+    days: list[DayInstants]
 
 
 def _pack(day: int, first_us: int, last_us: int) -> bytes:
@@ -93,13 +111,69 @@ def unpack(packed: str) -> list[DayInstants]:
         day = (high >> _DAY_SHIFT_IN_8) - _DAY_BIAS
         zero = day * DAY_US - _LEAD_US
         first = zero + (high >> _LAST_BITS_IN_8 & _INSTANT_MASK)
-        found.append(DayInstants(day, first, zero + ((high & _LAST_MASK_IN_8) << 32 | low)))
+        found.append(_made((day, first, zero + ((high & _LAST_MASK_IN_8) << 32 | low))))
     return found
 
 
 def day_numbers(packed: str) -> list[int]:
     """The days alone, oldest first; days since 1970-01-01."""
-    return [(high >> _DAY_SHIFT_IN_8) - _DAY_BIAS for high, _ in _RECORD_HALVES.iter_unpack(a2b_base64(packed))]
+    return first_numbers(packed, count(packed))
+
+
+def first_numbers(packed: str, number: int) -> list[int]:
+    """The `number` oldest days alone, oldest first; days since 1970-01-01."""
+    records = a2b_base64(packed[: number * _RECORD])
+    return [(head >> _DAY_SHIFT_IN_4) - _DAY_BIAS for (head,) in _DAY_HEAD.iter_unpack(records)]
+
+
+def day_at(packed: str, index: int) -> int:
+    """The day alone at a position, oldest first."""
+    head = a2b_base64(packed[index * _RECORD : index * _RECORD + 4])
+    return (int.from_bytes(head, "big") >> 4) - _DAY_BIAS
+
+
+def since(packed: str, us: int, last_us: int) -> LaterDays:
+    """All days whose first instant comes after `us` are among the later ones, and perhaps up to three others.
+
+    `last_us`: no instant of the set comes after it.
+    """
+    if last_us <= us:
+        return LaterDays(packed, count(packed), [])
+    start = _near(packed, us)
+    found = unpack(packed[start * _RECORD :])
+    if len(found) > 1:
+        # Not quite the order of the days: a clock set back over midnight shows a day again that has ended.
+        found.sort(key=_first_us)
+    return LaterDays(packed, start, found)
+
+
+def first_from(packed: str, us: int) -> int | None:
+    """The least first instant of a day at or after an instant."""
+    return min((day.first_us for day in _around(packed, us) if day.first_us >= us), default=None)
+
+
+def bound_from(packed: str, us: int) -> int | None:
+    """The least of all first and last instants at or after an instant."""
+    return min((bound for day in _around(packed, us) for bound in day[1:] if bound >= us), default=None)
+
+
+def _near(packed: str, us: int) -> int:
+    """The index of the first day that may have an instant after `us`."""
+    # A zone is less than a day off, so a local day is over one UTC day later.
+    day = us // DAY_US - 1
+    # Nearly every question is about the end of the set.
+    stop = count(packed)
+    for index in range(stop, max(stop - 3, 0), -1):
+        if day_at(packed, index - 1) < day:
+            return index
+    return position(packed, _RECORD, (max(day + _DAY_BIAS, 0) << _DAY_SHIFT).to_bytes(12, "big"))
+
+
+def _around(packed: str, us: int) -> list[DayInstants]:
+    """The days that hold what comes next after `us`: three that may be over, one that cannot be, and one more, as a
+    clock may be set back over midnight."""
+    start = _near(packed, us)
+    return unpack(packed[start * _RECORD : (start + 5) * _RECORD])
 
 
 def with_instant(packed: str, day: int, us: int) -> str:
@@ -154,9 +228,9 @@ def twice_median_gap(packed: str) -> int | None:
 
     Twice, because the median of an even number of whole gaps may end in a half, and halves of integers stay exact.
     """
-    days = day_numbers(packed)
-    if len(days) < 2:
+    if count(packed) < 2:
         return None
-    gaps = sorted(later - earlier for earlier, later in pairwise(days))
+    days = day_numbers(packed)
+    gaps: list[int] = sorted(map(sub, days[1:], days))
     middle = len(gaps) // 2
     return 2 * gaps[middle] if len(gaps) % 2 else gaps[middle - 1] + gaps[middle]

@@ -9,6 +9,8 @@ schedule of the facts until t. docs/explanation/stages.md says the rules in word
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from customer_timeline.projections.calendar import DAY_US, BusinessCalendar
@@ -28,6 +30,9 @@ class StageEntry(NamedTuple):
     stage: Stage
     flags: tuple[Flag, ...]
 
+
+# As the constructor, which is a Python frame each time.
+as_entry: Final[Callable[[tuple[int, Stage, tuple[Flag, ...]]], StageEntry]] = partial(tuple.__new__, StageEntry)
 
 Schedule = tuple[StageEntry, ...]
 """Ascending; neighbours differ in stage or flags. The first entry begins with the customer's first event."""
@@ -71,16 +76,16 @@ def stage_schedule(facts: CustomerFacts, rules: StageRules, calendar: BusinessCa
 
 
 def schedule_of(found: Conditions, rules: StageRules) -> Schedule:
-    """The schedule of conditions: one sweep over the instants at which one of them begins or ends."""
+    """The schedule of conditions from where they begin: one sweep over the instants at which one begins or ends."""
     entries: list[StageEntry] = []
-    at_us, holding, current = found.first_event_us, 0, None
+    at_us, holding, current = found.from_us, 0, None
     for edge_us, bit in _edges(found, rules):
-        if edge_us != at_us:
+        if edge_us > at_us:
             outcome = _OUTCOMES[holding]
             if outcome is not current:
                 # Outcomes of other conditions may be equal without being one.
                 if current is None or outcome != current:
-                    entries.append(StageEntry(at_us, *outcome))
+                    entries.append(as_entry((at_us, *outcome)))
                 current = outcome
             if edge_us >= NEVER:
                 return tuple(entries)
@@ -91,24 +96,26 @@ def schedule_of(found: Conditions, rules: StageRules) -> Schedule:
 
 def _edges(found: Conditions, rules: StageRules) -> list[tuple[int, int]]:
     """(instant, condition that begins or ends there), ascending; the last one at NEVER."""
-    edges = [
-        (found.known_us, _KNOWN),
-        (found.loyal_us, _LOYAL),
-        (found.new_us, _NEW),
-        (found.new_us + rules.new_days * DAY_US, _NEW),
-        (NEVER, 0),
-    ]
-    for bit, intervals in (
-        (_SILENT, found.silent),
-        (_DORMANT, found.dormant),
-        (_CONTRACT_OVER, found.contract_over),
-        (_COMPLAINT_OPEN, found.complaint_open),
-        (_UNHAPPY, found.unhappy),
-        (_CHURNED, found.churned),
-        (_WON_BACK, _won_back(found, rules) if found.returns else []),
-    ):
+    edges = [(found.known_us, _KNOWN), (found.loyal_us, _LOYAL), (NEVER, 0)]
+    new_until_us = found.new_us + rules.new_days * DAY_US
+    if found.from_us < new_until_us:
+        edges += ((found.new_us, _NEW), (new_until_us, _NEW))
+    for bit, intervals in ((_SILENT, found.silent), (_CHURNED, found.churned)):
         for start, until in intervals:
-            edges += ((start, bit), (until, bit))
+            edges.append((start, bit))
+            if until < NEVER:
+                edges.append((until, bit))
+    # Few customers have any of these.
+    if found.dormant or found.unhappy or found.returns or found.complaint_open or found.contract_over:
+        for bit, intervals in (
+            (_DORMANT, found.dormant),
+            (_CONTRACT_OVER, found.contract_over),
+            (_COMPLAINT_OPEN, found.complaint_open),
+            (_UNHAPPY, found.unhappy),
+            (_WON_BACK, _won_back(found, rules)),
+        ):
+            for start, until in intervals:
+                edges += ((start, bit), (until, bit))
     edges.sort()
     return edges
 

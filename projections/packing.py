@@ -20,6 +20,11 @@ def text_of(records: bytes) -> str:
     return b2a_base64(records, newline=False).decode("ascii")
 
 
+def at(packed: str, width: int, index: int) -> bytes:
+    """The record at a position, least first."""
+    return a2b_base64(packed[index * width : index * width + width])
+
+
 def position(packed: str, width: int, least: bytes) -> int:
     """How many records of `width` characters are below `least`, and so the index of the first that is not."""
     low, high = 0, len(packed) // width

@@ -136,11 +136,27 @@ def deliberate_day_set(purchases: PurchaseFacts) -> str:
     return purchases.get("deliberate_day_set", purchases.get("day_set", days.EMPTY))
 
 
-def passive_instants(purchases: PurchaseFacts) -> list[int]:
-    """The instants of passive purchases, ascending; microseconds since 1970."""
-    return [
-        int.from_bytes(record, "big") for record in packing.split(purchases.get("passive_instants", ""), _INSTANT_WIDTH)
-    ]
+def came_back_us(purchases: PurchaseFacts, us: int) -> int | None:
+    """The first purchase at or after an instant that no recurring charge made.
+
+    Passive purchases are known to the instant. Of deliberate ones the first of each day is looked at: exact for an
+    instant that does not lie within a day after a deliberate purchase.
+    """
+    deliberate_us = days.first_from(deliberate_day_set(purchases), us)
+    passive = purchases.get("passive_instants", "")
+    index = packing.position(passive, _INSTANT_WIDTH, us.to_bytes(_INSTANT_BYTES, "big"))
+    found = packing.split(passive[index * _INSTANT_WIDTH : (index + 1) * _INSTANT_WIDTH], _INSTANT_WIDTH)
+    passive_us = int.from_bytes(found[0], "big") if found else None
+    return min((one for one in (deliberate_us, passive_us) if one is not None), default=None)
+
+
+def bought_from_us(purchases: PurchaseFacts, us: int) -> int | None:
+    """The first or last purchase of a day, recurring charges included, that is the earliest at or after an instant."""
+    found = (
+        days.bound_from(packed, us)
+        for packed in (purchases.get("day_set", days.EMPTY), purchases.get("recurring_day_set", days.EMPTY))
+    )
+    return min((one for one in found if one is not None), default=None)
 
 
 def median_gap_days(purchases: PurchaseFacts) -> int | float | None:

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from customer_timeline.projections import complaints, satisfaction
+from customer_timeline.projections import complaints, days, satisfaction
 from customer_timeline.projections.calendar import DAY_US, BusinessCalendar
 from customer_timeline.projections.conditions import Conditions, conditions
 from customer_timeline.projections.contract_standing import over_from_us
@@ -66,7 +66,8 @@ class _Case(NamedTuple):
 
     def bought_days(self) -> int:
         """Purchase days so far."""
-        return sum(day.first_us <= self.at_us for day in self.found.purchase_days)
+        found = self.found.purchase_days
+        return found.earlier + sum(day.first_us <= self.at_us for day in found.days)
 
 
 _Because = tuple[dict[str, Any], tuple[Evidence, ...]]
@@ -114,12 +115,12 @@ def _last_sign(case: _Case) -> tuple[dict[str, Any], Evidence]:
     return {"last_sign_of_life_us": None, "first_event_us": first_us}, Evidence("first_event", first_us)
 
 
-def _quiet(case: _Case, name: str, days: int, gaps: int) -> _Because:
+def _quiet(case: _Case, name: str, least_days: int, gaps: int) -> _Because:
     inputs, evidence = _last_sign(case)
     twice_gap = Gaps(case.found.purchase_days).twice_median(case.bought_days())
-    longest_us = threshold_us(days, gaps, twice_gap)
+    longest_us = threshold_us(least_days, gaps, twice_gap)
     inputs |= {
-        f"{name}_days": days,
+        f"{name}_days": least_days,
         f"{name}_gaps": gaps,
         "median_gap_days": None if twice_gap is None else _halves(twice_gap),
         "threshold_days": _halves(2 * longest_us // DAY_US),
@@ -157,9 +158,10 @@ def _contract_over(case: _Case) -> _Because:
             ended.append((over_from_us(terms, case.calendar), terms))
     last_end_us = max(over_us for over_us, _ in ended)
     evidence = sorted(_end_of(terms, over_us) for over_us, terms in ended if over_us == last_end_us)
-    bought_us = [
-        day.last_us for day in (*case.found.purchase_days, *case.found.recurring_days) if day.first_us <= case.at_us
-    ]
+    bought = case.facts.purchases
+    bought_days = days.unpack(bought.get("day_set", days.EMPTY))
+    bought_days += days.unpack(bought.get("recurring_day_set", days.EMPTY))
+    bought_us = [day.last_us for day in bought_days if day.first_us <= case.at_us]
     inputs = {
         "contracts": len(ended),
         "last_end_us": last_end_us,

@@ -8,6 +8,8 @@ the order (occurred_at, event_id), so the last one counts.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
+from struct import Struct
 from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -34,6 +36,14 @@ class Answer(NamedTuple):
     nps: int | None
 
 
+# A record without its event id: 8 bytes that begin with the instant, and the values.
+_VALUES: Final = Struct(">Q15xB")
+_LAST_FEW: Final = 4
+
+Values = tuple[int, int | None, int | None]
+"""Instant, csat and nps of an answer."""
+
+
 def fold(satisfaction: SatisfactionFacts, event: DecodedEvent, data: SurveyAnswered) -> None:
     """Keep the values of one survey; a survey without either leaves nothing."""
     if data.csat is None and data.nps is None:
@@ -52,6 +62,23 @@ def combine(into: SatisfactionFacts, other: SatisfactionFacts) -> None:
 def answers(satisfaction: SatisfactionFacts) -> list[Answer]:
     """All answers, oldest first by (occurred_at, event_id)."""
     return [_read(record) for record in packing.split(satisfaction.get("answers", ""), _WIDTH)]
+
+
+def values_since(satisfaction: SatisfactionFacts, us: int) -> list[Values]:
+    """The values of the answers from an instant on, the latest first, without what it costs to name their events."""
+    packed = satisfaction.get("answers", "")
+    # Nearly every question is about the last few.
+    start = len(packed) - _LAST_FEW * _WIDTH
+    if start > 0 and packing.at(packed, _WIDTH, start // _WIDTH) >= (least := us.to_bytes(7, "big")):
+        start = packing.position(packed, _WIDTH, least) * _WIDTH
+    found = []
+    for head, values in _VALUES.iter_unpack(a2b_base64(packed[max(start, 0) :])):
+        at_us = head >> 8
+        if at_us >= us:
+            nps = values & 15
+            found.append((at_us, values >> 4 or None, nps - 1 if nps else None))
+    found.reverse()
+    return found
 
 
 def _read(record: bytes) -> Answer:

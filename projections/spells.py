@@ -54,6 +54,18 @@ def unpack(packed: str) -> list[Spell]:
     return list(_INSTANTS.iter_unpack(a2b_base64(packed)))
 
 
+def since(packed: str, us: int) -> list[Spell]:
+    """The spells that begin after an instant, oldest first, and before them the last that begins by it, if any does."""
+    if not packed:
+        return []
+    # Nearly every question is about the last spell.
+    last = _at(packed, count(packed) - 1)
+    if last[0] <= us:
+        return [last]
+    begun = position(packed, _RECORD, _INSTANTS.pack(us + 1, 0))
+    return unpack(packed[max(begun - 1, 0) * _RECORD :])
+
+
 def with_sign(packed: str, us: int) -> str:
     """The set with one more sign of life."""
     return _with_spell(packed, us, us)

@@ -7,11 +7,11 @@ changes by itself (`projections.lifecycle`); what is decided here is only who is
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 from customer_timeline.projections.calendar import DAY_US
-from customer_timeline.projections.lifecycle import Flag, Schedule, Stage, StageEntry
+from customer_timeline.projections.lifecycle import Flag, Schedule, Stage, StageEntry, as_entry
 
 HISTORIC_DAYS: Final = 7
 """A transition older than this when it is first computed is history: an import announces nothing."""
@@ -111,12 +111,12 @@ def withdrawal_id_of(announcement_id: str) -> str:
 
 def encoded(schedule: Schedule) -> list[tuple[int, Stage, tuple[Flag, ...]]]:
     """A schedule as the tables hold it, ready for JSON."""
-    return [(entry.from_us, entry.stage, entry.flags) for entry in schedule]
+    return [entry[:] for entry in schedule]
 
 
-def decoded(rows: Iterable[Sequence[object]]) -> Schedule:
+def decoded(rows: Sequence[Sequence[Any]]) -> Schedule:
     """The schedule of `encoded`, read from JSON."""
-    return tuple(StageEntry(row[0], row[1], tuple(row[2])) for row in rows)  # type: ignore[arg-type]
+    return tuple([as_entry((from_us, stage, tuple(flags))) for from_us, stage, flags in rows])
 
 
 def _same(one: Announced, customer_id: str, entry: StageEntry) -> bool:

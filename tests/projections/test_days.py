@@ -17,6 +17,16 @@ CALENDARS = [BusinessCalendar(zone) for zone in ("UTC", "America/Sao_Paulo", "Pa
 # Few days, so that several instants share one.
 INSTANTS = st.one_of(st.integers(0, 40 * DAY_US), st.integers(0, 2_000_000_000_000_000))
 
+# The clock is set back over midnight on 1987-10-25, so that two days take turns; a day is left out on 2011-12-30.
+SHIFTED = [*CALENDARS, BusinessCalendar("America/St_Johns"), BusinessCalendar("Pacific/Apia")]
+_SHIFTS_US = [to_micros(datetime(1987, 10, 25, 2, tzinfo=UTC)), to_micros(datetime(2011, 12, 30, 10, tzinfo=UTC))]
+NEAR = st.builds(
+    lambda shift_us, hours, less_us: shift_us + hours * HOUR_US // 4 - less_us,
+    st.sampled_from(_SHIFTS_US),
+    st.one_of(st.integers(-400, 400), st.integers(-8, 8)),
+    st.integers(0, 1),
+)
+
 
 def pack(calendar: BusinessCalendar, instants: list[int]) -> str:
     packed = days.EMPTY
@@ -112,3 +122,19 @@ def test_an_instant_that_cannot_lie_on_the_day_is_refused() -> None:
         days.with_instant(days.EMPTY, 100, 99 * DAY_US)
     with pytest.raises(days.InstantOutsideDay):
         days.with_instant(days.EMPTY, -2, -2 * DAY_US)
+
+
+@given(calendar=st.sampled_from(SHIFTED), instants=st.lists(NEAR, max_size=12), us=NEAR)
+def test_what_comes_next_is_found_from_the_packed_set(calendar: BusinessCalendar, instants: list[int], us: int) -> None:
+    packed = pack(calendar, instants)
+    every = sorted(days.unpack(packed), key=lambda found: found.first_us)
+    later = days.since(packed, us, max(instants, default=0))
+    assert later.days == every[later.earlier :]
+    assert all(found.first_us <= us for found in every[: later.earlier])
+    firsts = [found.first_us for found in every]
+    bounds = firsts + [found.last_us for found in every]
+    assert days.first_from(packed, us) == min((one for one in firsts if one >= us), default=None)
+    assert days.bound_from(packed, us) == min((one for one in bounds if one >= us), default=None)
+    for index, number in enumerate(days.day_numbers(packed)):
+        assert days.day_at(packed, index) == number
+        assert days.first_numbers(packed, index) == days.day_numbers(packed)[:index]

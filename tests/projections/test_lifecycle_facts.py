@@ -84,7 +84,7 @@ def test_purchases_on_purpose_are_told_apart_once_there_is_a_passive_one() -> No
     history = History().purchase(noon).purchase(evening)
     assert set(history.facts().purchases) & {"passive_instants", "deliberate_day_set"} == set()
     bought = history.purchase(ten, automated=True).facts().purchases
-    assert purchases.passive_instants(bought) == [ten]
+    assert [purchases.came_back_us(bought, us) for us in (ten, ten + 1, noon, noon + 1)] == [ten, noon, noon, None]
     (deliberate,) = days.unpack(purchases.deliberate_day_set(bought))
     assert deliberate[1:] == (noon, evening)
     (any_kind,) = days.unpack(bought["day_set"])
@@ -102,3 +102,31 @@ def test_customers_without_such_events_carry_nothing_for_them() -> None:
     facts = history.facts()
     assert [facts.complaints, facts.contracts, facts.satisfaction] == [{}, {}, {}]
     assert "recurring_day_set" not in facts.purchases
+
+
+def test_what_was_bought_next_looks_at_the_bounds_of_each_day_and_at_recurring_charges() -> None:
+    bought = History().purchase(day(1)).purchase(day(1.5)).purchase(day(3), recurring=True).facts().purchases
+    asked = (day(0), day(1), day(1) + 1, day(1.5) + 1, day(3) + 1)
+    assert [purchases.bought_from_us(bought, us) for us in asked] == [day(1), day(1), day(1.5), day(3), None]
+    assert purchases.bought_from_us({}, day(0)) is None
+    assert purchases.came_back_us({}, day(0)) is None
+
+
+def test_answers_since_an_instant_are_those_at_it_or_later_the_latest_first() -> None:
+    history = History().answered(day(1), csat=1).answered(day(2), nps=0).answered(day(3), csat=5, nps=10)
+    for number in (4, 5, 6, 7):
+        history.answered(day(number), csat=3)
+    facts = history.facts().satisfaction
+    every: list[satisfaction.Values] = [(day(number), 3, None) for number in (7, 6, 5, 4)]
+    every += [(day(3), 5, 10), (day(2), None, 0), (day(1), 1, None)]
+    for us in (0, day(1), day(1) + 1, day(3), day(5), day(7), day(7) + 1):
+        assert satisfaction.values_since(facts, us) == [values for values in every if values[0] >= us]
+    assert satisfaction.values_since({}, 0) == []
+
+
+def test_a_case_has_ended_before_an_instant_when_its_last_transition_closed_it() -> None:
+    closed = History().case("opened", day(1)).case("closed", day(2)).facts().complaints["c-1"]
+    assert complaints.ended_before(closed, day(2) + 1)
+    assert not complaints.ended_before(closed, day(2))
+    opened = History().case("opened", day(1)).case("closed", day(2)).case("reopened", day(3)).facts().complaints["c-1"]
+    assert not complaints.ended_before(opened, day(9))

@@ -67,3 +67,10 @@ def test_ten_years_of_daily_life_are_one_record() -> None:
     packed = pack([to_micros(start + timedelta(days=day)) for day in range(3653)])
     assert len(packed) == 24
     assert spells.count(packed) == 1
+
+
+@given(instants=st.lists(INSTANTS, max_size=25), us=INSTANTS)
+def test_the_spells_since_an_instant_are_the_later_ones_and_the_one_before(instants: list[int], us: int) -> None:
+    every = spells.unpack(pack(instants))
+    begun = sum(first <= us for first, _ in every)
+    assert spells.since(pack(instants), us) == every[max(begun - 1, 0) :]
