@@ -22,6 +22,11 @@ _REVENUE = """
 SELECT coalesce(sum((event->'data'->'total'->>'amount')::numeric * 100), 0)::bigint
 FROM timeline WHERE type = 'purchase.completed.v1'
 """
+# Whoever has an event has a stage, from the transaction that wrote the event; and by the rules that the worker has.
+_UNASSESSED = """
+SELECT count(*) FROM customer
+WHERE events > 0 AND (stage IS NULL OR json_array_length(schedule) = 0 OR rules <> %(rules)s)
+"""
 _SETTINGS = ("server_version", "shared_buffers", "synchronous_commit", "fsync", "full_page_writes", "max_wal_size")
 
 
@@ -109,6 +114,13 @@ def written(url: str, *, customers: bool = True) -> Answer:
         cents = one(cursor)
         cursor.execute("SELECT count(*) FROM customer")
         return Answer(rows, cents, one(cursor) if customers else 0)
+
+
+def unassessed(url: str, rules: str) -> int:
+    """How many customers with events have no stage, no schedule, or those of other rules than `rules`."""
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(_UNASSESSED, {"rules": rules})
+        return int(one(cursor))
 
 
 def states_digest(url: str) -> str:

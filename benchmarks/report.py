@@ -20,6 +20,7 @@ AIMS = {
     "one worker to (e)": 0.35,
     "two workers to one": 1.8,
     "10 % new links to steady": 0.8,
+    "mixed catalogue to steady": 0.9,
     "all new identifiers, events/s": 7_000,
     "view, requests/s": 5_000,
 }
@@ -156,9 +157,8 @@ def figures(result: Mapping[str, Any]) -> dict[str, float]:
     rates = {
         s["scenario"]: {r["key"]: r["events_per_s"] for r in s["contenders"]} for s in result.get("throughput", ())
     }
-    steady, links, new = (
-        rates.get(name, {}) for name in ("steady state", "10 % new links", "every event new identifiers")
-    )
+    names = ("steady state", "10 % new links", "every event new identifiers", "mixed catalogue")
+    steady, links, new, mixed = (rates.get(name, {}) for name in names)
     if "a1" in steady:
         found["one worker, events/s"] = steady["a1"]
         found |= {f"one worker to ({key})": steady["a1"] / steady[key] for key in ("b", "d", "e") if key in steady}
@@ -166,6 +166,8 @@ def figures(result: Mapping[str, Any]) -> dict[str, float]:
             found["two workers to one"] = steady["a2"] / steady["a1"]
         if "a1" in links:
             found["10 % new links to steady"] = links["a1"] / steady["a1"]
+        if "a1" in mixed:
+            found["mixed catalogue to steady"] = mixed["a1"] / steady["a1"]
     if "a1" in new:
         found["all new identifiers, events/s"] = new["a1"]
     for row in result.get("freshness", ()):

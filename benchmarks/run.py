@@ -28,8 +28,14 @@ from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "freshness", "api", "growth")
-_SCENARIOS = {"steady": Scenario.STEADY, "links": Scenario.NEW_LINKS, "new": Scenario.ALL_NEW}
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth")
+# Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
+_SCENARIOS = {
+    "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
+    "links": (Scenario.NEW_LINKS, ("a1", "a2", "d", "e")),
+    "new": (Scenario.ALL_NEW, ("a1", "a2", "d", "e")),
+    "mixed": (Scenario.MIXED, ("a1", "a2", "e")),
+}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -107,13 +113,9 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
     """Every part that was asked for."""
     shape = Shape(events=options.events, customers=options.customers, partitions=options.partitions)
     result: dict[str, Any] = {}
-    for part, scenario in _SCENARIOS.items():
-        if part in options.parts:
-            keys = (
-                options.contenders
-                if part == "steady"
-                else [k for k in options.contenders if k in ("a1", "a2", "d", "e")]
-            )
+    for part, (scenario, able) in _SCENARIOS.items():
+        keys = [key for key in options.contenders if key in able]
+        if part in options.parts and keys:
             compared = compare(bench, replace(shape, scenario=scenario), keys, options.repetitions, say)
             result.setdefault("throughput", []).append(compared)
     if "freshness" in options.parts:

@@ -10,10 +10,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import CONTENDERS, Contender, Run, Sample, Tracker, follow, start
-from benchmarks.database import Databases, states_digest, written
+from benchmarks.database import Databases, states_digest, unassessed, written
 from benchmarks.processes import ContenderError, MeasuredProcess, PostgresCpu
 from benchmarks.topic import BenchmarkTopic
 from benchmarks.workload import Answer, Shape, Workload
+from customer_timeline.projections.stage_rules import StageRules
 
 _STALL_S = 120
 
@@ -113,9 +114,12 @@ def wait_for(tracker: Tracker, processes: Sequence[MeasuredProcess], begin: dict
 
 
 def _wait_for_all_workers(
-    tracker: Tracker, processes: Sequence[MeasuredProcess], begin: dict[int, int], workers: int
+    tracker: Tracker, processes: Sequence[MeasuredProcess], begin: dict[int, int], workers: int, records: int
 ) -> Sample:
-    """Wait until every worker holds partitions and every partition has moved since; the clock starts there."""
+    """Wait until every worker holds partitions and every partition has moved since; the clock starts there.
+
+    Raises ContenderError where all `records` were applied before: nothing is left to measure.
+    """
     wait_for(tracker, processes, begin, 1)
     joined: Sample | None = None
     while True:
@@ -126,6 +130,8 @@ def _wait_for_all_workers(
             moved = [part for part, offset in sample.offsets.items() if offset > joined.offsets[part]]
             if len(moved) == len(joined.offsets) or workers == 1:
                 return sample
+        if sample is not None and sample.applied(begin) >= records:
+            raise ContenderError(f"One of {workers} workers took all {records} records before the last one joined.")
         for process in processes:
             process.check()
         time.sleep(0.002)
@@ -134,7 +140,7 @@ def _wait_for_all_workers(
 def measure(bench: Bench, contender: Contender, run: Run, records: int) -> tuple[Measurement, Sample]:
     """Time from the first commit to the last: the start of the process and its first batch are left out."""
     with running(contender, run) as (processes, tracker):
-        first = _wait_for_all_workers(tracker, processes, run.start, contender.workers)
+        first = _wait_for_all_workers(tracker, processes, run.start, contender.workers, records)
         cpu = [process.usage().cpu_s for process in processes]
         postgres = bench.postgres_cpu.seconds()
         last = wait_for(tracker, processes, run.start, records)
@@ -167,12 +173,16 @@ def first_pass(bench: Bench, topic: BenchmarkTopic, contender: Contender, templa
 
 
 def check(contender: Contender, url: str, expected: Answer) -> None:
-    """Raise DisagreementError unless the tables hold what the events say."""
+    """Raise DisagreementError unless the tables hold what the events say, and the product's worker gave all a stage."""
     found = written(url, customers=contender.keeps_customers)
     if not contender.keeps_customers:
         expected = expected._replace(customers=0)
     if found != expected:
         raise DisagreementError(f"{contender.title} wrote {found}; the events say {expected}.")
+    if contender.peer is None:
+        without = unassessed(url, StageRules().version)
+        if without:
+            raise DisagreementError(f"{contender.title} left {without} customers with events but without a stage.")
 
 
 def compare(bench: Bench, shape: Shape, keys: Sequence[str], repetitions: int, say: Any) -> dict[str, Any]:

@@ -16,20 +16,14 @@ from typing import NamedTuple
 
 import orjson
 
+from benchmarks.event_data import PLACES, Fields, campaign, email, identifier, order, padding, page_view, user_id
+from benchmarks.mixed import MixedCatalogue
+
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _DAYS = 500
 _SOURCES = ("urn:shop:web", "urn:shop:crm", "urn:shop:mailer", "urn:shop:pos", "urn:shop:desk")
 _GIVEN = ("Ann", "Bo", "Chen", "Dana", "Emre", "Fatima", "Goran", "Hana", "Ivan", "Jia", "Kofi", "Lena")
 _FAMILY = ("Abel", "Berg", "Costa", "Diaz", "Engel", "Fox", "Gomez", "Huang", "Ito", "Jansen", "Kim", "Lopez")
-_PLACES = ("Berlin", "Lisbon", "Osaka", "Toronto", "Nairobi", "Lima", "Chengdu", "Austin")
-_REFERRERS = (
-    "https://www.search.example/results",
-    "https://news.example/mail/autumn-collection",
-    "https://social.example/feed",
-)
-_PADDING = (
-    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore "
-)
 
 
 class Scenario(StrEnum):
@@ -38,6 +32,7 @@ class Scenario(StrEnum):
     STEADY = "steady state"
     NEW_LINKS = "10 % new links"
     ALL_NEW = "every event new identifiers"
+    MIXED = "mixed catalogue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +54,17 @@ class Shape:
 
 
 class Record(NamedTuple):
-    """One record to publish. `number` is the same for all copies of one event; `cents` is its revenue."""
+    """One record to publish. `number` is the same for all copies of one event; `cents` is its revenue.
+
+    `customer` is its strongest identifier even where the event names only a thing of hers; None: it concerns nobody.
+    """
 
     partition: int
     key: bytes
     value: bytes
     number: int
     cents: int
-    customer: str
+    customer: str | None
 
 
 class Answer(NamedTuple):
@@ -84,7 +82,7 @@ class Published:
     partitions: int
     numbers: list[list[int]] = field(init=False)
     cents: dict[int, int] = field(default_factory=dict)
-    customer: dict[int, str] = field(default_factory=dict)
+    customer: dict[int, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.numbers = [[] for _ in range(self.partitions)]
@@ -105,18 +103,8 @@ class Published:
         return Answer(
             timeline_rows=len(applied),
             purchase_cents=sum(self.cents[number] for number in applied),
-            customers=len({self.customer[number] for number in applied}),
+            customers=len({self.customer[number] for number in applied} - {None}),
         )
-
-
-def user_id(customer: int) -> str:
-    """The strongest identifier of a customer of the topic."""
-    return f"user-{customer:07d}"
-
-
-def email(customer: int) -> str:
-    """The other identifier that the first pass links to it."""
-    return f"person.{customer}@mail.example.com"
 
 
 class Workload:
@@ -125,24 +113,25 @@ class Workload:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self._random = random.Random(shape.seed)
+        self._mixed = MixedCatalogue(self._random, shape.events / _DAYS)
 
     def first_pass(self) -> Iterator[Record]:
         """One event per customer that names both its identifiers: afterwards the steady state has no new link."""
         for customer in range(self.shape.customers):
             given, family = _GIVEN[customer % 12], _FAMILY[customer // 12 % 12]
-            data: dict[str, object] = {
-                "identifiers": [_identifier("user_id", user_id(customer)), _identifier("email", email(customer))],
+            data: Fields = {
+                "identifiers": [identifier("user_id", user_id(customer)), identifier("email", email(customer))],
                 "channel": "crm",
                 "traits": {
                     "given_name": given,
                     "family_name": family,
                     "language": "en",
-                    "addresses": [{"kind": "home", "city": _PLACES[customer % 8], "country": "US"}],
+                    "addresses": [{"kind": "home", "city": PLACES[customer % 8], "country": "US"}],
                 },
-                "attributes": {"note": _padding(200)},
+                "attributes": {"note": padding(200)},
             }
             at = FIRST_DAY - timedelta(days=30) + timedelta(seconds=customer % 86_400)
-            yield self._record(-1 - customer, "profile.updated.v1", at, data, user_id(customer), 0)
+            yield self._record(-1 - customer, "profile.updated.v1", at, data, user_id(customer), 0, user_id(customer))
 
     def measured(self) -> Iterator[Record]:
         """The measured stretch: `events` records, `duplicate_percent` of them copies of an earlier one."""
@@ -154,7 +143,7 @@ class Workload:
             if recent and rng.randrange(100) < shape.duplicate_percent:
                 yield recent[rng.randrange(len(recent))]
                 continue
-            record = self._event(number, next(customers))
+            record = self._event(number, customers)
             number += 1
             # Copies come from the last few thousand events: a channel that sends again does so within minutes.
             if len(recent) < 4_000:
@@ -176,40 +165,45 @@ class Workload:
         while True:
             yield from rng.choices(population, cum_weights=weights, k=1_000)
 
-    def _event(self, number: int, customer: int) -> Record:
+    def _event(self, number: int, customers: Iterator[int]) -> Record:
+        if self.shape.scenario is Scenario.MIXED:
+            at = self._time(number)
+            kind, data, cents, customer, key = self._mixed.draw(number, at, customers)
+            return self._record(number, kind, at, data, None if customer is None else user_id(customer), cents, key)
         rng, shape = self._random, self.shape
+        customer = next(customers)
         name = user_id(customer)
-        identifiers = [_identifier("user_id", name)]
+        identifiers = [identifier("user_id", name)]
         if shape.scenario is Scenario.ALL_NEW:
             name = f"walk-in-{number:07d}"
-            identifiers = [_identifier("user_id", name), _identifier("email", f"walk.in.{number}@mail.example.com")]
+            identifiers = [identifier("user_id", name), identifier("email", f"walk.in.{number}@mail.example.com")]
         elif shape.scenario is Scenario.NEW_LINKS and rng.randrange(100) < 10:
-            identifiers.append(_identifier("device_id", f"device-{number:07d}-{rng.getrandbits(32):08x}"))
+            identifiers.append(identifier("device_id", f"device-{number:07d}-{rng.getrandbits(32):08x}"))
         elif rng.randrange(2):
-            identifiers.append(_identifier("email", email(customer)))
+            identifiers.append(identifier("email", email(customer)))
         kind, data, cents = self._data(number)
         data["identifiers"] = identifiers
-        # In order of time but for jitter: events reach the log up to an hour late.
-        at = (
-            FIRST_DAY
-            + timedelta(days=_DAYS) * ((number - shape.first_number) / shape.events)
-            + timedelta(seconds=rng.randrange(3_600))
-        )
-        return self._record(number, kind, at, data, name, cents)
+        return self._record(number, kind, self._time(number), data, name, cents, name)
 
-    def _data(self, number: int) -> tuple[str, dict[str, object], int]:
+    def _time(self, number: int) -> datetime:
+        """In order but for jitter: events reach the log up to an hour late."""
+        since = timedelta(days=_DAYS) * ((number - self.shape.first_number) / self.shape.events)
+        return FIRST_DAY + since + timedelta(seconds=self._random.randrange(3_600))
+
+    def _data(self, number: int) -> tuple[str, Fields, int]:
         rng = self._random
         draw = rng.randrange(100)
         if draw < 52:
-            return "page.viewed.v1", _page_view(number, rng), 0
+            return "page.viewed.v1", page_view(number, rng), 0
         if draw < 77:
-            message = {"channel": "email", "message_id": f"mail-{rng.getrandbits(64):016x}", "campaign": _campaign(rng)}
+            message = {"channel": "email", "message_id": f"mail-{rng.getrandbits(64):016x}", "campaign": campaign(rng)}
             if draw < 70:
-                return "email.opened.v1", {**message, "attributes": {"client": _padding(230)}}, 0
+                return "email.opened.v1", {**message, "attributes": {"client": padding(230)}}, 0
             url = f"https://shop.example/offers/{rng.getrandbits(40):x}"
-            return "email.clicked.v1", {**message, "url": url, "attributes": {"client": _padding(180)}}, 0
+            return "email.clicked.v1", {**message, "url": url, "attributes": {"client": padding(180)}}, 0
         if draw < 87:
-            return _purchase(number, rng)
+            data, cents = order(number, rng)
+            return "purchase.completed.v1", data, cents
         if draw < 92:
             call = {
                 "channel": "phone",
@@ -217,15 +211,17 @@ class Workload:
                 "duration_s": rng.randrange(20, 1_200),
                 "result": "answered",
             }
-            return "call.completed.v1", {**call, "purpose": "question about an order", "summary": _padding(190)}, 0
+            return "call.completed.v1", {**call, "purpose": "question about an order", "summary": padding(190)}, 0
         if draw < 96:
             visit = {"channel": "store", "kind": "store", "duration_s": rng.randrange(60, 3_600)}
-            place = {"place": rng.choice(_PLACES), "region": "north"}
-            return "visit.completed.v1", {**visit, "location": place, "outcome": _padding(190)}, 0
+            place = {"place": rng.choice(PLACES), "region": "north"}
+            return "visit.completed.v1", {**visit, "location": place, "outcome": padding(190)}, 0
         answers = {"channel": "web", "survey_id": "after-sales", "csat": rng.randrange(1, 6), "nps": rng.randrange(11)}
-        return "survey.answered.v1", {**answers, "comment": _padding(210), "via": "online"}, 0
+        return "survey.answered.v1", {**answers, "comment": padding(210), "via": "online"}, 0
 
-    def _record(self, number: int, kind: str, at: datetime, data: dict[str, object], name: str, cents: int) -> Record:
+    def _record(
+        self, number: int, kind: str, at: datetime, data: Fields, customer: str | None, cents: int, key: str
+    ) -> Record:
         value = orjson.dumps(
             {
                 "specversion": "1.0",
@@ -237,53 +233,5 @@ class Workload:
                 "data": data,
             }
         )
-        key = name.encode()
-        return Record(zlib.crc32(key) % self.shape.partitions, key, value, number, cents, name)
-
-
-def _identifier(kind: str, value: str) -> dict[str, str]:
-    return {"kind": kind, "value": value}
-
-
-def _padding(length: int) -> str:
-    return (_PADDING * (length // len(_PADDING) + 1))[:length]
-
-
-def _campaign(rng: random.Random) -> dict[str, str]:
-    return {"id": f"season-{rng.randrange(40)}", "medium": "email"}
-
-
-def _page_view(number: int, rng: random.Random) -> dict[str, object]:
-    product = f"sku-{rng.randrange(5_000):05d}"
-    return {
-        "channel": "web",
-        "url": f"https://shop.example/catalogue/{product}?session={rng.getrandbits(64):016x}&step={number % 9}",
-        "title": f"Product {product}: details, sizes, colours and availability in the stores near you",
-        "referrer": rng.choice(_REFERRERS),
-        "dwell_ms": rng.randrange(500, 90_000),
-        "sku": product,
-        "attributes": {"agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"},
-    }
-
-
-def _purchase(number: int, rng: random.Random) -> tuple[str, dict[str, object], int]:
-    items = []
-    cents = 0
-    for _ in range(rng.randrange(1, 3)):
-        line = rng.randrange(500, 20_000)
-        cents += line
-        items.append(
-            {
-                "sku": f"sku-{rng.randrange(5_000):05d}",
-                "name": "Wool jumper, long sleeves",
-                "quantity": 1,
-                "amount": f"{line / 100:.2f}",
-            }
-        )
-    data: dict[str, object] = {
-        "channel": "web",
-        "order_id": f"shop:{number:08d}",
-        "total": {"amount": f"{cents / 100:.2f}", "currency": "USD"},
-        "items": items,
-    }
-    return "purchase.completed.v1", data, cents
+        encoded = key.encode()
+        return Record(zlib.crc32(encoded) % self.shape.partitions, encoded, value, number, cents, customer)

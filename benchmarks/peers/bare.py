@@ -21,6 +21,7 @@ _COPY = """
 COPY timeline (event_id, anchor_id, strongest_id, identifier_ids, type, channel, direction, sign_of_life, listed,
                occurred_at, recorded_at, revision, part, position, record_hash, event) FROM STDIN
 """
+_NULL = "\\N"
 _STORE_OFFSET = "UPDATE projector_offset SET next_offset = %s WHERE topic = %s AND part = %s"
 
 
@@ -34,11 +35,14 @@ def lines(records: Iterable[Any], seen: set[bytes]) -> bytes:
             continue
         seen.add(digest)
         event_id = digest.hex()
-        ids = [_identifier_id(identifier) for identifier in event["data"]["identifiers"]]
+        data = event["data"]
+        ids = [_identifier_id(identifier) for identifier in data.get("identifiers", ())]
+        anchor = ids[0] if ids else _NULL  # things are not for the bare limit: what names only an order stands nowhere
+        channel = data.get("channel", _NULL)
         recorded_at = datetime.fromtimestamp(record.timestamp / 1_000, UTC).isoformat()
         text = record.value.decode().replace("\\", "\\\\")
         out.append(
-            f"{event_id}\t{ids[0]}\t{ids[0]}\t{{{','.join(ids)}}}\t{event['type']}\t{event['data']['channel']}\tinbound\tt\tt\t"
+            f"{event_id}\t{anchor}\t{anchor}\t{{{','.join(ids)}}}\t{event['type']}\t{channel}\tinbound\tt\tt\t"
             f"{event['time']}\t{recorded_at}\t0\t{record.partition}\t{record.offset}\t{event_id}\t{text}\n"
         )
     return "".join(out).encode()

@@ -29,6 +29,7 @@ RESULT: dict[str, Any] = {
             "contenders": [contender("a1", 24_000), contender("a2", 36_000), contender("d", 16_000)],
         },
         {"scenario": "10 % new links", "contenders": [contender("a1", 12_000)]},
+        {"scenario": "mixed catalogue", "contenders": [contender("a1", 21_600), contender("a2", 40_000)]},
     ],
     "freshness": [{"rate": 5_000, "p50_ms": 20.0, "p99_ms": 80.0, "events": 10}],
     "by_customers": [
@@ -43,6 +44,7 @@ def test_figures_are_ratios_of_the_contenders() -> None:
     assert found["one worker to (d)"] == 1.5  # 24,000 / 16,000
     assert found["two workers to one"] == 1.5  # 36,000 / 24,000
     assert found["10 % new links to steady"] == 0.5  # 12,000 / 24,000
+    assert found["mixed catalogue to steady"] == 0.9  # 21,600 / 24,000
     assert found["growth with customers"] == 1.2  # 48 / 40
     assert "one worker to (b)" not in found
 
@@ -51,6 +53,7 @@ def test_what_misses_its_aim_is_said_to() -> None:
     judged = {name: verdict for name, _aim, _reached, verdict in verdicts(RESULT)}
     assert judged["one worker, events/s"] == "met"
     assert judged["one worker to (d)"] == "not met"
+    assert judged["mixed catalogue to steady"] == "met"
     assert judged["freshness p50 at 5,000/s, ms"] == "met"
     assert judged["freshness p99 at 5,000/s, ms"] == "not met"
     assert judged["growth with customers"] == "met"
