@@ -61,17 +61,29 @@ def after_fold(schedule: Schedule, before: Sequence[Standing], earliest_us: int 
     unchanged.
     """
     fresh_from_us = now_us - HISTORIC_DAYS * DAY_US
+    announce_from_us = max((standing.announce_from_us for standing in before), default=fresh_from_us)
+    appointments = [standing.sweep_us for standing in before if standing.sweep_us is not None]
+    if earliest_us is None or not any(sweep_us < earliest_us for sweep_us in appointments):
+        # Nothing before the new events waits to be told, and what they bring to light may be long over.
+        announce_from_us = max(announce_from_us, fresh_from_us)
     swept = [standing.swept_us for standing in before if standing.swept_us is not None]
-    if not before or not swept:
-        announce_from_us = max((standing.announce_from_us for standing in before), default=fresh_from_us)
-        ahead = _first(schedule, announce_from_us)
-        return Standing(None, _least(ahead, [standing.sweep_us for standing in before]), announce_from_us)
+    if not swept:
+        return Standing(None, _least(_first(schedule, announce_from_us), appointments), announce_from_us)
     swept_us = max(swept)
-    announce_from_us = max(standing.announce_from_us for standing in before)
     if len(before) > 1 or earliest_us is None or earliest_us <= swept_us:
         # What was announced may not hold any more: look at once.
         return Standing(swept_us, swept_us, max(announce_from_us, fresh_from_us))
-    return Standing(swept_us, _least(_first(schedule, swept_us + 1), [before[0].sweep_us]), announce_from_us)
+    return Standing(swept_us, _least(_first(schedule, swept_us + 1), appointments), announce_from_us)
+
+
+def assessed_at(standing: Standing, now_us: int) -> int:
+    """The instant whose entry a row shows in its columns, written at `now_us`: they hold until the sweeper comes.
+
+    Not before what the sweeper has passed, or will never look at. Partitions are caught up at different speeds, so the
+    present of one worker may lie before that of another.
+    """
+    passed_us = standing.announce_from_us if standing.swept_us is None else standing.swept_us
+    return max(now_us, passed_us)
 
 
 def after_sweep(schedule: Schedule, standing: Standing, horizon_us: int) -> Standing:
@@ -128,10 +140,10 @@ def _first(schedule: Schedule, from_us: int) -> int | None:
     return next((entry.from_us for entry in schedule if entry.from_us >= from_us), None)
 
 
-def _least(ahead: int | None, known: Iterable[int | None]) -> int | None:
+def _least(ahead: int | None, known: Iterable[int]) -> int | None:
     """The earlier of what lies ahead and what was noted before.
 
     An appointment is only moved forward: nearly every event puts the next change off, and writing that down each time
     would move the row in the index. The sweeper comes once too early instead.
     """
-    return min((us for us in (ahead, *known) if us is not None), default=None)
+    return min((*known, *(() if ahead is None else (ahead,))), default=None)

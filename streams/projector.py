@@ -11,7 +11,7 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -222,7 +222,7 @@ class Projector(Service):
                 tell = loop.time() - told_at > _TELL_EVERY_S
                 if prepared is not None and generation == self._generation:
                     if tell:
-                        prepared = prepared.knowing(self._idle(consumer, prepared.batch.spans))
+                        prepared = prepared.knowing(await self._idle(consumer, prepared.batch.spans.keys()))
                     working = asyncio.create_task(self._apply(prepared, consumer))
                 if tell:
                     told_at = loop.time()
@@ -386,19 +386,21 @@ class Projector(Service):
     async def _pass_time(self, consumer: AIOKafkaConsumer) -> None:
         """Tell Postgres that nothing waits in a partition: the sweeper goes as far as all partitions have come."""
         async with self._turn:
-            idle = self._idle(consumer)
+            idle = await self._idle(consumer)
             if idle:
                 with contextlib.suppress(TransientStorageError):  # the next batch meets it, and retries
                     await self._in_database(self._journal.pass_time, self._config.topic, idle)
 
-    def _idle(self, consumer: AIOKafkaConsumer, but: Container[int] = ()) -> dict[int, datetime]:
+    async def _idle(self, consumer: AIOKafkaConsumer, but: Set[int] = frozenset()) -> dict[int, datetime]:
         """Partitions of which all is read, and when the log last said that there is no more."""
         self.partitions = len(consumer.partitions_for_topic(self._config.topic) or ()) or self.partitions
         idle = {}
-        for partition, next_offset in self._next.items():
-            at = TopicPartition(self._config.topic, partition)
-            if partition not in but and at in consumer.assignment() and consumer.highwater(at) == next_offset:
-                idle[partition] = EPOCH + timedelta(milliseconds=consumer.last_poll_timestamp(at))
+        for at in consumer.assignment() & {
+            TopicPartition(self._config.topic, part) for part in self._next.keys() - but
+        }:
+            # Not the last record: the markers of transactions have positions too.
+            if consumer.highwater(at) == await consumer.position(at):
+                idle[at.partition] = EPOCH + timedelta(milliseconds=consumer.last_poll_timestamp(at))
         return idle
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:

@@ -6,6 +6,7 @@ A column is a key, `outer.inner` a key inside an object. Numbers keep the digits
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, BinaryIO, Final
@@ -45,7 +46,7 @@ def json_lines(stream: BinaryIO) -> Iterator[Line]:
     """The lines that are not blank; gzip is recognised."""
     try:
         yield from (line for line in read_lines(unpacked(stream)) if line.content)
-    except (OSError, EOFError) as exc:
+    except (OSError, EOFError, zlib.error) as exc:
         raise TableUnreadable(0, getattr(exc, "strerror", None) or str(exc)) from exc
 
 

@@ -26,8 +26,10 @@ class Locked(NamedTuple):
     customer_id: str
     gen: int
     contested: bool
-    standing: Standing
     facts: str
+    schedule: str
+    rules: str
+    standing: Standing
 
 
 class CustomerPlan(NamedTuple):

@@ -81,6 +81,7 @@ class PostgresJournal:
         self._projection = projection
         self._policy = policy
         self._rules = rules
+        self._rules_said = False
         self._version = version
         self._details = details
         self._observer = observer
@@ -347,6 +348,10 @@ class PostgresJournal:
                 f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and "
                 f"settings, or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
             )
+        if not self._rules_said:
+            # Once a process: while a change rolls over the workers, the old ones must not take it back.
+            cursor.execute(self._sql["write_rules"], {"rules": self._rules.version})
+            self._rules_said = True
 
     def _step(self, name: str) -> None:
         now = time.perf_counter()

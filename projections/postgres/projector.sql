@@ -127,7 +127,7 @@ SELECT identifier_id::text, kind, customer_id::text, (extract(epoch FROM first_s
 FROM identifier WHERE customer_id = ANY (%(ids)s::uuid[])
 
 -- lock_customers: all customers concerned, in id order, with their facts as they are once the lock is held
-SELECT customer_id::text, gen, contested, facts::text, swept_us, sweep_us, announce_from_us FROM customer
+SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, swept_us, sweep_us, announce_from_us FROM customer
 WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE
 
 -- write_sightings: earliest sightings
@@ -308,6 +308,9 @@ WHERE o.topic = %(topic)s AND o.part = t.part AND o.epoch = t.epoch
 
 -- read_version: which code and settings wrote these tables
 SELECT projection_version, details::text FROM projection_meta
+
+-- write_rules: the worker that was started last says which stage rules are in force
+UPDATE projection_meta SET rules = %(rules)s WHERE rules <> %(rules)s
 
 -- write_version: the first worker says which code and settings write these tables
 INSERT INTO projection_meta (projection_version, details, created_at) VALUES (%(version)s, %(details)s::jsonb, %(created_at)s)

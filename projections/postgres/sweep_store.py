@@ -29,6 +29,7 @@ from customer_timeline.projections.sweeping import (
     Transition,
     after_fold,
     after_sweep,
+    assessed_at,
     decoded,
     due,
     encoded,
@@ -44,7 +45,9 @@ WITHDRAWN = "customer.stage_withdrawn"
 
 
 class Swept(NamedTuple):
-    """What one round did: customers looked at, transitions announced by stage, announcements withdrawn."""
+    """What one round did: customers looked at, stages entered and announced (changes of flags alone are announced too,
+    but enter no stage), announcements withdrawn.
+    """
 
     customers: int
     transitions: Mapping[str, int]
@@ -69,8 +72,7 @@ class SweepStore:
         or the tables are of another version.
         """
         with self._transaction() as cursor:
-            cursor.execute(self._sql["read_version"])
-            if cursor.fetchone() != (self._version,):
+            if self._in_force(cursor) is None:
                 return None
             cursor.execute(self._sql["horizon"], {"topic": topic})
             known, passed_us = cursor.fetchone() or (0, None)
@@ -79,6 +81,8 @@ class SweepStore:
     def sweep(self, horizon_us: int, limit: int) -> Swept:
         """Tell what became due until `horizon_us`, of at most `limit` customers, in one transaction."""
         with self._transaction() as cursor:
+            if self._in_force(cursor) is None:
+                return Swept(0, {}, 0)
             cursor.execute(self._sql["lock_due"], {"horizon": horizon_us, "limit": limit})
             ids = uuid_array(row[0] for row in cursor.fetchall())
             cursor.execute(self._sql["read_schedules"], {"ids": ids, "horizon": horizon_us})
@@ -99,14 +103,21 @@ class SweepStore:
                 for customer_id, (schedule, standing) in customers.items()
             ]
             cursor.execute(self._sql["write_swept"], {"rows": _json(rows)})
-        stages = Counter[str](one.entry.stage for told in found.values() for one in told.announce)
+        stages = Counter[str](
+            one.entry.stage
+            for told in found.values()
+            for one in told.announce
+            if one.previous is None or one.previous.stage != one.entry.stage
+        )
         return Swept(len(customers), dict(stages), sum(len(told.withdraw) for told in found.values()))
 
     def assess(self, now_us: int, limit: int) -> int:
         """Assess customers that other rules assessed, `limit` or a few more; returns how many. What that changes of the
-        past is told by `sweep`.
+        past is told by `sweep`. None are, while other rules than these are in force.
         """
         with self._transaction() as cursor:
+            if self._in_force(cursor) != self._rules.version:
+                return 0
             cursor.execute(self._sql["lock_other_rules"], {"rules": self._rules.version, "limit": limit})
             ids = uuid_array(row[0] for row in cursor.fetchall())
             cursor.execute(self._sql["read_facts"], {"ids": ids, "rules": self._rules.version})
@@ -125,12 +136,17 @@ class SweepStore:
             with translating():
                 connection.close()
 
+    def _in_force(self, cursor: Cursor) -> str | None:
+        """The version of the rules in force; None where the tables are of another projection version."""
+        cursor.execute(self._sql["read_version"])
+        version, rules = cursor.fetchone() or (None, None)
+        return rules if version == self._version else None
+
     def _assessed(self, customer_id: str, facts: str, standing: Standing, now_us: int) -> dict[str, Any]:
         projection = self._projection
         schedule = stage_schedule(projection.decode(facts), self._rules, projection.calendar)
         after = after_fold(schedule, [standing], None, now_us)
-        at_us = now_us if after.swept_us is None else max(now_us, after.swept_us)
-        columns = _columns(customer_id, schedule, after, at_us)
+        columns = _columns(customer_id, schedule, after, assessed_at(after, now_us))
         return {**columns, "schedule": encoded(schedule), "announce_from_us": after.announce_from_us}
 
     def _announced(self, cursor: Cursor, ids: str) -> dict[str, list[Announced]]:

@@ -3,8 +3,8 @@
 -- horizon: how many partitions are known, and until when all of them have been applied
 SELECT count(passed_at), (extract(epoch FROM min(passed_at)) * 1000000)::bigint FROM projector_offset WHERE topic = %(topic)s
 
--- read_version: which code and settings wrote these tables
-SELECT projection_version FROM projection_meta
+-- read_version: which code and settings wrote these tables, and which stage rules are in force
+SELECT projection_version, rules FROM projection_meta
 
 -- lock_due: customers of whom something became due; those that somebody else holds come up again
 SELECT customer_id::text FROM customer WHERE sweep_us <= %(horizon)s ORDER BY sweep_us LIMIT %(limit)s FOR UPDATE SKIP LOCKED

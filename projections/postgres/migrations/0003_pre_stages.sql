@@ -50,6 +50,9 @@ CREATE INDEX stage_announcement_by_customer ON stage_announcement (customer_id);
 ALTER TABLE outbox ADD COLUMN change_id uuid UNIQUE;
 COMMENT ON COLUMN outbox.change_id IS 'The same however often the change is worked out; null where a change is announced once only.';
 
+ALTER TABLE projection_meta ADD COLUMN rules text NOT NULL DEFAULT '';
+COMMENT ON COLUMN projection_meta.rules IS 'Version of the stage rules in force: those of the worker that was started last.';
+
 ALTER TABLE projector_offset ADD COLUMN passed_at timestamptz;
 COMMENT ON COLUMN projector_offset.passed_at IS 'All that the partition had recorded until this instant is applied; the sweeper goes no further.';
 
