@@ -1,7 +1,9 @@
-"""Cursors: where a page of a timeline ended, as text that callers hand back and need not understand.
+"""Cursors: where a page ended, as text that callers hand back and need not understand.
 
-A cursor keys on (occurred_at, event_id), which no merge, unlink or late event moves, and on the filters that it was
-made with. It grants nothing: its checksum only tells an altered or truncated cursor from a real one.
+The cursor of a timeline keys on (occurred_at, event_id), which no merge, unlink or late event moves; that of a list of
+customers on what it is ordered by and the customer, and on the instant that the first page was about, so that all pages
+are about that instant. Both are bound to the filters that they were made with. A cursor grants nothing: its checksum
+only tells an altered or truncated one from a real one.
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ import binascii
 import struct
 import uuid
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from customer_timeline.projections.reading import TimelineFilter, TimelineKey
+from customer_timeline.projections.reading import CustomerFilter, CustomerKey, TimelineFilter, TimelineKey
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 LATEST_US: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, the last instant of a datetime
-LENGTH: Final = 55  # characters
+LENGTH: Final = 55  # characters, of a timeline's
+LIST_LENGTH: Final = 66
 
 _VERSION = 1
-_BODY = struct.Struct(">Bq16s8s")  # version, occurred_us, event_id, digest of the filters
+_TIMELINE = struct.Struct(">Bq16s8s")  # version, occurred_us, event_id, digest of the filters
+_LIST = struct.Struct(">Bqq16s8s")  # version, at_us, value_us, customer_id, digest of the filters
 _CHECK_BYTES = 8
 
 
@@ -28,27 +32,58 @@ class InvalidCursorError(CustomerTimelineError):
     """The text is no cursor, or not one for this request."""
 
 
+class ListPlace(NamedTuple):
+    """Where a page of a list ended, and the instant that the list is about."""
+
+    at_us: int
+    key: CustomerKey
+
+
 def encode_cursor(key: TimelineKey, wanted: TimelineFilter) -> str:
     """The cursor after the event at `key`, for the same filters."""
-    body = _BODY.pack(_VERSION, key.occurred_us, uuid.UUID(key.event_id).bytes, _filters_digest(wanted))
-    return base64.urlsafe_b64encode(body + _checksum(body)).rstrip(b"=").decode()
+    return _sealed(_TIMELINE.pack(_VERSION, key.occurred_us, uuid.UUID(key.event_id).bytes, _filters_digest(wanted)))
 
 
 def decode_cursor(cursor: str, wanted: TimelineFilter) -> TimelineKey:
     """The key that `cursor` stands for. Raises InvalidCursorError: not ours, or made with other filters."""
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error, ValueError) as exc:
-        raise _not_ours() from exc
-    body, check = raw[: _BODY.size], raw[_BODY.size :]
-    if len(body) != _BODY.size or check != _checksum(body):
-        raise _not_ours()
-    version, occurred_us, event_id, digest = _BODY.unpack(body)
+    version, occurred_us, event_id, digest = _opened(cursor, _TIMELINE)
     if version != _VERSION or not 0 <= occurred_us <= LATEST_US:
         raise _not_ours()
     if digest != _filters_digest(wanted):
         raise InvalidCursorError("The cursor was made with other filters: keep type, channel, from and until.")
     return TimelineKey(occurred_us, str(uuid.UUID(bytes=event_id)))
+
+
+def encode_list_cursor(place: ListPlace, wanted: CustomerFilter) -> str:
+    """The cursor after the customer at `place`, for the same filters and order."""
+    key = place.key
+    customer_id = uuid.UUID(key.customer_id).bytes
+    return _sealed(_LIST.pack(_VERSION, place.at_us, key.value_us, customer_id, _filters_digest(wanted)))
+
+
+def decode_list_cursor(cursor: str, wanted: CustomerFilter) -> ListPlace:
+    """The place that `cursor` stands for. Raises InvalidCursorError: not ours, or made with other filters."""
+    version, at_us, value_us, customer_id, digest = _opened(cursor, _LIST)
+    if version != _VERSION or not 0 <= at_us <= LATEST_US:
+        raise _not_ours()
+    if digest != _filters_digest(wanted):
+        raise InvalidCursorError("The cursor was made with other filters: keep stage, flag and order.")
+    return ListPlace(at_us, CustomerKey(value_us, str(uuid.UUID(bytes=customer_id))))
+
+
+def _sealed(body: bytes) -> str:
+    return base64.urlsafe_b64encode(body + _checksum(body)).rstrip(b"=").decode()
+
+
+def _opened(cursor: str, form: struct.Struct) -> tuple[Any, ...]:
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError) as exc:
+        raise _not_ours() from exc
+    body, check = raw[: form.size], raw[form.size :]
+    if len(body) != form.size or check != _checksum(body):
+        raise _not_ours()
+    return form.unpack(body)
 
 
 def _not_ours() -> InvalidCursorError:
@@ -59,5 +94,5 @@ def _checksum(body: bytes) -> bytes:
     return blake2b(body, digest_size=_CHECK_BYTES, person=b"timeline cursor").digest()
 
 
-def _filters_digest(wanted: TimelineFilter) -> bytes:
+def _filters_digest(wanted: TimelineFilter | CustomerFilter) -> bytes:
     return blake2b(repr(tuple(wanted)).encode(), digest_size=8, person=b"timeline filter").digest()

@@ -1,4 +1,4 @@
-"""The resources of a customer: the view, the timeline and the lifecycle. Reads only."""
+"""Customers as resources: the list, and of each the view, the timeline and the lifecycle. Reads only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.documentation import not_modified, problem_responses
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
-from customer_timeline.api.models import CustomerView, LifecycleView, TimelineView
-from customer_timeline.api.parameters import TimelineParameters
+from customer_timeline.api.lists import list_answer
+from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
+from customer_timeline.api.parameters import ListParameters, TimelineParameters
 from customer_timeline.api.problems import (
     INTERNAL,
     INVALID_CURSOR,
     INVALID_PARAMETER,
     INVALID_REFERENCE,
+    STAGES_BEING_ASSESSED,
     UNKNOWN_CUSTOMER,
     VIEWS_UNAVAILABLE,
     ProblemError,
@@ -65,12 +67,31 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
     ),
 }
+_LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": CustomerListView,
+        "description": "A page.",
+    },
+    304: not_modified(),
+    **problem_responses(INVALID_CURSOR, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED),
+}
 
 
 def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
     assessment = Assessment(config.projection, config.rules, config.alive)
+
+    @router.get(
+        "",
+        operation_id="customers",
+        summary="Customers by where they stand",
+        response_model=None,
+        responses=_LIST_RESPONSES,
+    )
+    async def customers(request: Request, given: Annotated[ListParameters, Query()]) -> Response:
+        answer = await list_answer(reader, given, rules=config.rules.version, now_us=config.now_us())
+        return respond(request, answer)
 
     @router.get(
         "/{ref:path}/timeline",

@@ -37,6 +37,7 @@ _START: Final = """SwaggerUIBundle({
 """
 _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _EXAMPLES: Final = {
+    "/v1/customers": examples.CUSTOMERS,
     "/v1/customers/{ref}": examples.CUSTOMER,
     "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
     "/v1/customers/{ref}/timeline": examples.TIMELINE,

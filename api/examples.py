@@ -121,6 +121,27 @@ LIFECYCLE: Final[dict[str, Any]] = {
     "at": "2026-06-20T08:00:00Z",
 }
 
+CUSTOMERS: Final[dict[str, Any]] = {
+    "items": [
+        {
+            "customer_id": _ANN,
+            "stage": "at_risk",
+            "flags": ["silent"],
+            "since": "2026-06-07T17:05:12Z",
+            "until": "2026-09-05T17:05:12Z",
+            "events": 3,
+            "purchases": 1,
+            "first_event_at": "2026-03-01T09:30:00Z",
+            "last_event_at": "2026-03-09T17:05:12Z",
+            "last_sign_of_life_at": "2026-03-09T17:05:12Z",
+        }
+    ],
+    "count": 1,
+    "counts": {"prospect": 3, "new": 0, "active": 12, "loyal": 4, "at_risk": 1, "churned": 7, "won_back": 0},
+    "at": "2026-06-20T08:00:00Z",
+    "next_cursor": None,
+}
+
 TIMELINE: Final[dict[str, Any]] = {
     "items": [
         {

@@ -191,6 +191,43 @@ class LifecycleView(Shape):
     at: AwareDatetime = Field(description="The instant that the answer is about; no part of the ETag.")
 
 
+class ListedCustomer(Shape):
+    """A customer in a list. Stage and flags are those of `at`, the rest is the present."""
+
+    customer_id: Id
+    stage: Stage
+    flags: list[Flag]
+    since: AwareDatetime
+    until: AwareDatetime | None = Field(description="When this ends if nothing happens; null: never.")
+    events: int = Field(ge=1)
+    purchases: int = Field(ge=0)
+    first_event_at: AwareDatetime
+    last_event_at: AwareDatetime
+    last_sign_of_life_at: AwareDatetime | None
+
+
+class StageCounts(Shape):
+    """How many customers have each stage."""
+
+    prospect: int = Field(ge=0)
+    new: int = Field(ge=0)
+    active: int = Field(ge=0)
+    loyal: int = Field(ge=0)
+    at_risk: int = Field(ge=0)
+    churned: int = Field(ge=0)
+    won_back: int = Field(ge=0)
+
+
+class CustomerListView(Shape):
+    """A page of customers that have a stage."""
+
+    items: list[ListedCustomer]
+    count: int = Field(ge=0, description="Customers that the filters pass, on all pages.")
+    counts: StageCounts = Field(description="The same for every stage, with the flag that was asked for.")
+    at: AwareDatetime = Field(description="The instant that the list is about; all its pages are about the same.")
+    next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+
+
 class PositionView(Shape):
     """Where the record of the event stands in the log."""
 

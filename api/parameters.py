@@ -1,4 +1,4 @@
-"""The parameters of a timeline request, their defaults and maxima."""
+"""The parameters of requests for pages, their defaults and maxima."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from customer_timeline.api.cursors import LATEST_US, LENGTH
-from customer_timeline.projections.reading import TimelineFilter
+from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
+from customer_timeline.projections.lifecycle import Flag, Stage
+from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter
 from customer_timeline.schemas.decoded import to_micros
 
 DEFAULT_LIMIT: Final = 50
@@ -78,3 +79,32 @@ class TimelineParameters(BaseModel):
     def wanted(self) -> TimelineFilter:
         """The filters among them."""
         return TimelineFilter(self.type, self.channel, self.from_, self.until)
+
+
+class ListParameters(BaseModel):
+    """Query parameters of a list of customers. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Stage | None = Field(default=None, description="Customers of one stage.")
+    flag: Flag | None = Field(default=None, description="Customers with this flag, whichever stage won.")
+    order: Order = Field(
+        default="customer_id",
+        description="By id, by the last event, or by since when the stage and flags hold; a minus: latest first.",
+    )
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_LIMIT,
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Customers a page; default {DEFAULT_LIMIT}, at most {MAX_LIMIT}.",
+    )
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LIST_LENGTH,
+        description="`next_cursor` of the page before, with the same filters and order.",
+    )
+
+    def wanted(self) -> CustomerFilter:
+        """The filters and the order among them."""
+        return CustomerFilter(self.stage, self.flag, self.order)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from customer_timeline.api.cursors import InvalidCursorError
 from customer_timeline.api.references import InvalidReferenceError
-from customer_timeline.projections.reading import ViewsOutOfDateError, ViewsUnavailableError
+from customer_timeline.projections.reading import StagesBeingAssessedError, ViewsOutOfDateError, ViewsUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:customer-timeline:problem:"
@@ -42,6 +42,9 @@ INVALID_PARAMETER = ProblemKind("invalid-parameter", 422, "A parameter is not va
 INTERNAL = ProblemKind("internal-error", 500, "The server failed")
 VIEWS_UNAVAILABLE = ProblemKind("views-unavailable", 503, "The views cannot be read just now")
 VIEWS_OUT_OF_DATE = ProblemKind("views-out-of-date", 503, "The views are of another version")
+STAGES_BEING_ASSESSED = ProblemKind(
+    "stages-being-assessed", 503, "Customers are being assessed by other rules just now"
+)
 NOT_READY = ProblemKind("not-ready", 503, "Not ready to serve")
 
 KINDS = (
@@ -55,6 +58,7 @@ KINDS = (
     INTERNAL,
     VIEWS_UNAVAILABLE,
     VIEWS_OUT_OF_DATE,
+    STAGES_BEING_ASSESSED,
     NOT_READY,
 )
 
@@ -100,6 +104,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidCursorError, _invalid_cursor)
     app.add_exception_handler(ViewsUnavailableError, _unavailable)
     app.add_exception_handler(ViewsOutOfDateError, _out_of_date)
+    app.add_exception_handler(StagesBeingAssessedError, _being_assessed)
 
 
 def _response(
@@ -171,3 +176,11 @@ async def _unavailable(request: Request, exc: Exception) -> Response:
 
 async def _out_of_date(request: Request, exc: Exception) -> Response:
     return _response(request, VIEWS_OUT_OF_DATE, str(exc), headers={"retry-after": "60"})
+
+
+async def _being_assessed(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, StagesBeingAssessedError):
+        raise exc
+    left = min(exc.left, exc.COUNTED)
+    extra = {"left": left, "left_is_more": exc.left > left}
+    return _response(request, STAGES_BEING_ASSESSED, str(exc), extra, headers={"retry-after": "10"})

@@ -6,9 +6,10 @@ The API and the command line depend on this and not on Postgres. Pure: types onl
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
 
+from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 
@@ -35,6 +36,23 @@ class ViewsOutOfDateError(CustomerTimelineError):
 
 def _out_of_date(found: str, expected: str) -> ViewsOutOfDateError:
     return ViewsOutOfDateError(found=found, expected=expected)
+
+
+class StagesBeingAssessedError(CustomerTimelineError):
+    """Some customers were assessed by other stage rules than these: a list by stage would be wrong."""
+
+    COUNTED: Final = 10_000  # no further
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        counted = f"More than {self.COUNTED}" if left > self.COUNTED else str(left)
+        super().__init__(
+            f"{counted} customers are still to be assessed by these stage rules. Workers do that after a change of the "
+            "rules; if it does not end, see that workers and API run with the same thresholds."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (StagesBeingAssessedError, (self.left,))
 
 
 class Member(NamedTuple):
@@ -107,6 +125,57 @@ class EventAt(NamedTuple):
     sign_of_life: bool
 
 
+Order = Literal["customer_id", "last_event", "-last_event", "since", "-since"]
+"""By what a list is ordered, and among equals by customer_id; a minus: descending."""
+
+
+class CustomerFilter(NamedTuple):
+    """Which customers to list, and in which order; None = all that have a stage."""
+
+    stage: Stage | None = None
+    flag: Flag | None = None
+    order: Order = "customer_id"
+
+
+class CustomerKey(NamedTuple):
+    """Where a customer stands in a list: what it is ordered by (0 by customer_id alone), and the customer."""
+
+    value_us: int
+    customer_id: str
+
+
+class CustomerRow(NamedTuple):
+    """A customer in a list. Stage and flags are those of the instant that was asked for, the rest is the present."""
+
+    customer_id: str
+    stage: Stage
+    flags: tuple[Flag, ...]
+    since_us: int
+    until_us: int | None
+    events: int
+    purchases: int
+    first_event_us: int
+    last_event_us: int
+    last_sign_of_life_us: int | None
+
+    def key(self, order: Order) -> CustomerKey:
+        """Where the customer stands in a list of that order."""
+        if order == "customer_id":
+            return CustomerKey(0, self.customer_id)
+        return CustomerKey(self.since_us if order.endswith("since") else self.last_event_us, self.customer_id)
+
+
+class CustomerPage(NamedTuple):
+    """Customers in the order asked for; `more`: at least one follows.
+
+    `counts`: how many there are of each stage, with the flag asked for, on all pages; stages without any are left out.
+    """
+
+    rows: tuple[CustomerRow, ...]
+    more: bool
+    counts: Mapping[Stage, int]
+
+
 class DeadLetterSummary(NamedTuple):
     """A record that could not become an event, without its content. `error` names no personal value."""
 
@@ -166,6 +235,22 @@ class TimelineReader(Protocol):
         """All listed events of that customer at these instants, by (occurred_us, event_id).
 
         None at all where nobody ever named the identifier.
+        """
+        ...
+
+    async def customers(
+        self,
+        wanted: CustomerFilter,
+        *,
+        rules: str,
+        at_us: int,
+        limit: int,
+        after: CustomerKey | None = None,
+    ) -> CustomerPage:
+        """At most `limit` (>= 1) of the customers that had a stage at an instant, from `after` (exclusive) on.
+
+        Right at any instant, whether or not a sweeper runs. Raises StagesBeingAssessedError where customers were
+        assessed by another version than `rules`.
         """
         ...
 

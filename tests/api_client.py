@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import httpx
-from view_rows import CODEC, PROJECTION, MemoryReader, Views
+from memory_reader import MemoryReader
+from view_rows import CODEC, PROJECTION, Views
 
 from customer_timeline.api.app import create_app
 from customer_timeline.api.config import ApiConfig

@@ -1,13 +1,13 @@
 """Rows of the views without a worker: customers as a test says they are, put into the tables or kept in memory.
 
 What the projector would work out (whose an event is) is stated by the test; the facts are folded by the real projection
-from events read by the real codec. `MemoryReader` is the second implementation of the reader's protocol.
+from events read by the real codec.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,19 +17,13 @@ from psycopg2.extras import execute_values
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.reading import (
-    CustomerRecord,
     DeadLetter,
     DeadLetterSummary,
-    EventAt,
     Member,
-    ReaderHealth,
-    TimelineFilter,
-    TimelineKey,
-    TimelinePage,
-    TimelineRow,
-    ViewsOutOfDateError,
 )
+from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
@@ -105,6 +99,8 @@ class Views:
     facts: dict[str, str] = field(default_factory=dict)
     things: list[ThingRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    rules: StageRules = field(default_factory=StageRules)  # by which the rows were assessed
+    assessed_us: dict[str, int] = field(default_factory=dict)  # when a row was last written; else with its last event
 
     def customer(self, events: Iterable[Mapping[str, Any]], *, also: Iterable[Identified] = ()) -> str:
         """A customer with these events (those that name only a thing included); returns its id.
@@ -150,6 +146,10 @@ class Views:
         self.facts[winner] = PROJECTION.encode(combined).decode()
         self.members[winner].extend(self.members.pop(loser))
 
+    def schedule(self, customer_id: str) -> Schedule:
+        """The schedule of a customer."""
+        return stage_schedule(PROJECTION.decode(self.facts[customer_id]), self.rules, PROJECTION.calendar)
+
     def dead_letter(self, number: int, reason: str, at: str, value: bytes | None = b"{", error: str = "no") -> None:
         """A dead letter at offset `number` of partition 1."""
         recorded_us = to_micros(datetime.fromisoformat(at))
@@ -181,7 +181,19 @@ class Views:
         columns = PROJECTION.columns(PROJECTION.decode(facts))
         events, signs, first, last, last_sign, purchases = columns
         instants = [None if us is None else from_micros(us) for us in (first, last, last_sign)]
-        return (customer_id, 1, False, events, signs, *instants, purchases, facts)
+        row = (customer_id, 1, False, events, signs, *instants, purchases, facts)
+        assessed_us = self.assessed_us.get(customer_id, last or 0)
+        return (*row, *_stage_columns(self.schedule(customer_id), self.rules, assessed_us))
+
+
+def _stage_columns(schedule: Schedule, rules: StageRules, assessed_us: int) -> tuple[object, ...]:
+    """What a worker writes about the stage at an instant; the sweeper has not come since."""
+    entry, next_us = entry_at(schedule, assessed_us), next_change_us(schedule, assessed_us)
+    stored = json.dumps([[one.from_us, one.stage, one.flags] for one in schedule])
+    if entry is None:
+        return (stored, rules.version, None, [], None, None, None, next_us, None)
+    columns = (entry.stage, list(entry.flags), entry.from_us, next_us)
+    return (stored, rules.version, *columns, assessed_us, next_us, assessed_us)
 
 
 def _identifier_rows(customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
@@ -219,7 +231,8 @@ _CASTS = {
     "%s::uuid, %s::jsonb, %s::jsonb)",
     "thing": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz, %s::uuid, %s::uuid, %s::timestamptz, %s::uuid, %s)",
     "identifier": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz)",
-    "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json)",
+    "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json, "
+    "%s::json, %s, %s, %s::text[], %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint)",
     "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
 }
 
@@ -229,101 +242,3 @@ def _write(cursor: Any, table: str, rows: Iterable[Sequence[object]]) -> None:
     if found:
         # A table with columns that the test does not fill takes their defaults: those stand last.
         execute_values(cursor, f"INSERT INTO {table} VALUES %s", found, template=_CASTS[table], page_size=1000)
-
-
-class MemoryReader:
-    """A `TimelineReader` over `Views` as they are at each call."""
-
-    def __init__(self, views: Views, *, projection_version: str | None = VERSION) -> None:
-        self._views = views
-        self._expected = projection_version
-
-    async def customer(self, identifier_id: str) -> CustomerRecord | None:
-        customer_id = self._customer_of(identifier_id)
-        if customer_id is None:
-            return None
-        members = sorted(self._views.members[customer_id], key=_seen_order)
-        return CustomerRecord(customer_id, tuple(members), self._views.facts.get(customer_id))
-
-    async def timeline(
-        self, identifier_id: str, wanted: TimelineFilter, *, limit: int, before: TimelineKey | None = None
-    ) -> TimelinePage | None:
-        customer_id = self._customer_of(identifier_id)
-        if customer_id is None:
-            return None
-        ids = {m.identifier_id for m in self._views.members[customer_id]}
-        rows = sorted(
-            (
-                _row(landed)
-                for landed in self._views.events
-                if landed.event.listed and self._theirs(landed.event, ids) and _matches(landed, wanted)
-            ),
-            key=lambda row: row.key,
-            reverse=True,
-        )
-        rows = [row for row in rows if before is None or row.key < before]
-        return TimelinePage(tuple(rows[:limit]), more=len(rows) > limit)
-
-    async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
-        customer_id = self._customer_of(identifier_id)
-        ids = {m.identifier_id for m in self._views.members.get(customer_id or "", ())}
-        return tuple(
-            sorted(
-                EventAt(e.occurred_us, e.event_id, e.type, e.sign_of_life)
-                for e in (landed.event for landed in self._views.events)
-                if e.listed and e.occurred_us in instants_us and self._theirs(e, ids)
-            )
-        )
-
-    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
-        found = [letter.summary for letter in self._views.letters if reason in (None, letter.summary.reason)]
-        return tuple(sorted(found, key=lambda s: (s.recorded_us, *s[:3]), reverse=True)[:limit])
-
-    async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
-        wanted = (topic, partition, offset)
-        return next((letter for letter in self._views.letters if letter.summary[:3] == wanted), None)
-
-    async def health(self) -> ReaderHealth:
-        return ReaderHealth(self._views.version, self._expected)
-
-    async def aclose(self) -> None:
-        pass
-
-    def _customer_of(self, identifier_id: str) -> str | None:
-        found = (c for c, ms in self._views.members.items() if identifier_id in {m.identifier_id for m in ms})
-        customer_id = next(found, None)
-        found_version, expected = self._views.version, self._expected
-        if customer_id is not None and found_version and expected and found_version != expected:
-            raise ViewsOutOfDateError(found=found_version, expected=expected)
-        return customer_id
-
-    def _theirs(self, event: DecodedEvent, ids: set[str]) -> bool:
-        anchor, things = event.anchor_id, {t.thing_id: t for t in self._views.things}
-        for _ in range(6):
-            thing = things.get(anchor or "")
-            if thing is None:
-                return anchor in ids
-            anchor = thing.owner_id or thing.via_thing_id
-        return anchor in ids
-
-
-def _seen_order(member: Member) -> tuple[bool, int, str]:
-    return (member.first_seen_us is None, member.first_seen_us or 0, member.identifier_id)
-
-
-def _matches(landed: Landed, wanted: TimelineFilter) -> bool:
-    e = landed.event
-    return (
-        (wanted.type is None or e.type == wanted.type or e.type.rpartition(".v")[0] == wanted.type)
-        and wanted.channel in (None, e.channel)
-        and (wanted.from_us is None or e.occurred_us >= wanted.from_us)
-        and (wanted.until_us is None or e.occurred_us < wanted.until_us)
-    )
-
-
-def _row(landed: Landed) -> TimelineRow:
-    e = landed.event
-    quality = json.dumps([note._asdict() for note in e.data_quality]) if e.data_quality else None
-    return TimelineRow(
-        e.event_id, e.occurred_us, to_micros(e.recorded_at), landed.partition, landed.offset, quality, e.value.decode()
-    )

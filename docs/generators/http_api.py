@@ -42,6 +42,14 @@ CONVENTIONS = """
   and `schedule` are one list, cut at `at`: what was, and what will be [if nothing happens](../explanation/stages.md).
 - **Pages.** A timeline is newest first by (`time`, `event_id`). `next_cursor` leads to the next page, with the same
   filters; null on the last. A cursor marks a place in time: it stays good when customers merge or late events arrive.
+- **Lists of customers** are right at their `at` for everybody, however long ago anything happened, and all pages are
+  about the `at` of the first: the cursor carries it. `stage`, `flags`, `since`, `until` and the counts are those of
+  `at`; what is known of events is the present. In order of `last_event`, a customer who is in touch between two pages
+  may be on both or on neither. Customers without an event have no stage and are in no list. After a change of the stage
+  rules there is no list (`stages-being-assessed`) until the worker has assessed everybody again.
+- **What a list costs.** Every page counts all customers, from an index. Pages in order of `customer_id` and `since`
+  come from indexes too; those in order of `last_event` read every row that the filters pass. Where nobody sweeps, the
+  customers whose stage has changed since are read one by one from their schedules.
 - **Filters** read the customer's events newest first until the page is full. A filter that hardly any of 100,000 events
   passes therefore costs what reading them costs; `from` and `until` do not, they cut first.
 - **Whose events.** Those anchored at one of the customer's identifiers, and those at an order or a case that is theirs,
@@ -62,7 +70,8 @@ OPERATIONS = """
   answer the lag is `unknown`, which keeps nobody from reading.
 - `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
   added up over all processes; `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
-- `customer-timeline customer show|timeline REF --json` prints the same bytes without the API.
+- `customer-timeline customer show|timeline|lifecycle REF --json` and `customer-timeline customer list --json` print the
+  same without the API.
 """
 
 
@@ -105,8 +114,9 @@ def _problems() -> str:
             "## Problems",
             "Every error is `application/problem+json` (RFC 9457): `type` is the word below after "
             f"`{problems.TYPE_PREFIX}`, `title` says what kind it is, `detail` what to do about this case, `instance` "
-            "which request it was. `errors` lists the parameters at fault, `checks` what made a server not ready. No "
-            "problem repeats what was sent.",
+            "which request it was. `errors` lists the parameters at fault, `checks` what made a server not ready, "
+            "`left` how many customers are still to be assessed (`left_is_more`: more than that). No problem repeats "
+            "what was sent.",
             table(("type", "status", "title"), rows).strip("\n"),
         )
     )

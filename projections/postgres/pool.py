@@ -19,15 +19,22 @@ from psycopg2 import errorcodes, sql
 from customer_timeline.projections.postgres.loop_connection import LoopConnection, Row
 from customer_timeline.projections.reading import ViewsUnavailableError
 
-_SETTINGS = (
+Settings = tuple[tuple[str, str], ...]
+"""Names and values of the server's settings for a session."""
+
+POINT_READS: Settings = (
     # Every query starts at one identifier and walks indexes from there. On thin statistics the planner would sort a
     # long history, or read all things to find a customer's few.
     ("enable_bitmapscan", "off"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
+)
+# Which index serves depends on the filters that were given: the planner looks at each request.
+LISTS: Settings = (("plan_cache_mode", "force_custom_plan"),)
+_ALWAYS: Settings = (
+    ("jit", "off"),
     ("TimeZone", "UTC"),
     ("default_transaction_isolation", "repeatable read"),
     ("default_transaction_read_only", "on"),
@@ -39,14 +46,24 @@ _SETTINGS = (
 class ReadPool:
     """At most `size` connections, opened when first needed, each with the queries prepared.
 
-    `timeout_s` bounds opening a connection, waiting for a free one, and (by the server) each query.
+    `timeout_s` bounds opening a connection, waiting for a free one, and (by the server) each query. `planning` is how
+    the server plans them: POINT_READS or LISTS.
     """
 
-    def __init__(self, dsn: str, schema: str, queries: Mapping[str, str], *, size: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        schema: str,
+        queries: Mapping[str, str],
+        *,
+        size: int,
+        timeout_s: float,
+        planning: Settings = POINT_READS,
+    ) -> None:
         self._dsn = dsn
         self._size = size
         self._timeout_s = timeout_s
-        self._setup = _setup(schema, queries.values(), timeout_s)
+        self._setup = _setup(schema, queries.values(), planning, timeout_s)
         self._idle: list[LoopConnection] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -143,9 +160,10 @@ class ReadPool:
                 return
 
 
-def _setup(schema: str, queries: Iterable[str], timeout_s: float) -> list[sql.Composable]:
+def _setup(schema: str, queries: Iterable[str], planning: Settings, timeout_s: float) -> list[sql.Composable]:
     settings = [
-        *_SETTINGS,
+        *planning,
+        *_ALWAYS,
         ("search_path", schema),
         ("statement_timeout", str(int(timeout_s * 1000))),
     ]

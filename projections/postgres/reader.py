@@ -8,15 +8,20 @@ from typing import Any
 
 import orjson
 
-from customer_timeline.projections.postgres.pool import ReadPool
+from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.reading import (
+    CustomerFilter,
+    CustomerKey,
+    CustomerPage,
     CustomerRecord,
+    CustomerRow,
     DeadLetter,
     DeadLetterSummary,
     EventAt,
     Member,
     ReaderHealth,
+    StagesBeingAssessedError,
     TimelineFilter,
     TimelineKey,
     TimelinePage,
@@ -33,6 +38,7 @@ class PostgresReader:
 
     `projection_version` is what the tables must have been written by (None: whatever is there). Connections are
     opened when first needed, in the event loop of the call; at most `connections`, each asked one thing at a time.
+    Lists have `list_connections` of their own: however many are asked for, views of one customer do not wait for them.
     """
 
     def __init__(
@@ -42,10 +48,14 @@ class PostgresReader:
         *,
         projection_version: str | None = None,
         connections: int = 8,
+        list_connections: int = 2,
         timeout_s: float = 5.0,
     ) -> None:
         self._expected = projection_version
         self._pool = ReadPool(dsn, schema, named_queries("queries.sql"), size=connections, timeout_s=timeout_s)
+        self._lists = ReadPool(
+            dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
+        )
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
         """See `TimelineReader.customer`."""
@@ -92,6 +102,31 @@ class PostgresReader:
             self._refuse_other_version(rows[0][0])
         return tuple(EventAt(*row[1:]) for row in rows if row[1] is not None)
 
+    async def customers(
+        self,
+        wanted: CustomerFilter,
+        *,
+        rules: str,
+        at_us: int,
+        limit: int,
+        after: CustomerKey | None = None,
+    ) -> CustomerPage:
+        """See `TimelineReader.customers`."""
+        rows = await self._lists.fetch(
+            "EXECUTE customers (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (at_us, rules, *wanted, *(after or (None, None)), limit + 1),
+        )
+        version, unassessed, counts, first = rows[0][:4]
+        self._refuse_other_version(version)
+        if unassessed:
+            raise StagesBeingAssessedError(unassessed)
+        found = [] if first is None else rows
+        return CustomerPage(
+            tuple(_customer_row(row[3:]) for row in found[:limit]),
+            more=len(found) > limit,
+            counts=orjson.loads(counts) if counts else {},
+        )
+
     async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
         """See `TimelineReader.dead_letters`."""
         rows = await self._pool.fetch("EXECUTE dead_letters (%s, %s)", (reason, limit))
@@ -113,6 +148,7 @@ class PostgresReader:
     async def aclose(self) -> None:
         """See `TimelineReader.aclose`."""
         await self._pool.aclose()
+        await self._lists.aclose()
 
     def _refuse_other_version(self, found: str | None) -> None:
         # None: no worker has written here yet, so there is nothing of another version.
@@ -143,6 +179,11 @@ def _timeline_row(row: tuple[Any, ...]) -> TimelineRow:
         data_quality,
         event,
     )
+
+
+def _customer_row(row: tuple[Any, ...]) -> CustomerRow:
+    customer_id, stage, flags, *rest = row
+    return CustomerRow(customer_id, stage, tuple(flags), *rest)
 
 
 def _bytes(value: memoryview | None) -> bytes | None:

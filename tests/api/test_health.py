@@ -7,7 +7,8 @@ import threading
 
 import pytest
 from api_client import MakeClient
-from view_rows import VERSION, MemoryReader, Views, viewed
+from memory_reader import MemoryReader
+from view_rows import VERSION, Views, viewed
 
 from customer_timeline.api.config import LagUnknownError, PartitionLag
 from customer_timeline.projections.reading import ReaderHealth, ViewsUnavailableError

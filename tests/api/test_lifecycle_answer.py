@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from api_client import MakeClient
-from view_rows import MemoryReader, Views, event, identifier_id, viewed
+from memory_reader import MemoryReader
+from view_rows import Views, event, identifier_id, viewed
 
 from customer_timeline.api import examples
 from customer_timeline.api.models import LifecycleView

@@ -9,8 +9,9 @@ import pytest
 import schemathesis
 from api_client import NOW_US, MakeClient
 from hypothesis import HealthCheck, settings
+from memory_reader import MemoryReader
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from view_rows import CODEC, PROJECTION, MemoryReader, Views, event, viewed
+from view_rows import CODEC, PROJECTION, Views, event, viewed
 
 from customer_timeline.api.app import create_app
 from customer_timeline.api.config import ApiConfig
@@ -43,6 +44,7 @@ def test_the_api_keeps_what_its_document_says(case: schemathesis.Case[Any]) -> N
 async def test_every_operation_has_examples_and_documented_limits(client: MakeClient) -> None:
     document = (await client().get("/openapi.json")).json()
     assert set(document["paths"]) == {
+        "/v1/customers",
         "/v1/customers/{ref}",
         "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
@@ -59,6 +61,10 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     assert set(timeline["responses"]) == {"200", "304", "400", "404", "422", "500", "503"}
     for status in ("400", "404", "422", "500", "503"):
         assert set(timeline["responses"][status]["content"]) == {"application/problem+json"}
+    listing = document["paths"]["/v1/customers"]["get"]
+    stages = next(p for p in listing["parameters"] if p["name"] == "stage")["schema"]["anyOf"][0]["enum"]
+    assert stages == ["prospect", "new", "active", "loyal", "at_risk", "churned", "won_back"]
+    assert set(listing["responses"]) == {"200", "304", "400", "422", "500", "503"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

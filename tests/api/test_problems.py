@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from api_client import MakeClient
-from view_rows import MemoryReader, Views, viewed
+from memory_reader import MemoryReader
+from view_rows import Views, viewed
 
 from customer_timeline.projections.reading import CustomerRecord, ViewsOutOfDateError, ViewsUnavailableError
 from customer_timeline.runtime.telemetry import configure_logging
@@ -50,7 +51,9 @@ class FailingReader(MemoryReader):
         ("GET", "/v1/customers/member_id:" + "x" * 513, 400, "invalid-reference"),
         ("GET", "/v1/customers/member_id:" + "x" * 2000, 422, "invalid-parameter"),
         ("GET", "/v1/customers/", 422, "invalid-parameter"),
-        ("GET", "/v1/customers", 404, "no-such-resource"),
+        ("GET", "/v1/customers?stage=lost", 422, "invalid-parameter"),
+        ("POST", "/v1/customers", 405, "method-not-allowed"),
+        ("GET", "/v1", 404, "no-such-resource"),
         ("GET", "/", 404, "no-such-resource"),
         ("GET", "/docs/other.js", 404, "no-such-resource"),
         ("GET", "/v1/customers/nobody/timeline", 400, "invalid-reference"),
@@ -142,6 +145,8 @@ async def test_the_access_log_holds_the_template_and_nothing_of_the_caller(
             "/v1/customers/secret",
             "/v1/customers/email:ann@example.com/timeline?cursor=secret",
             "/v1/customers/email:ann@example.com/timeline?secret=1",
+            "/v1/customers/email:ann@example.com/lifecycle?secret=1",
+            "/v1/customers?stage=secret",
             "/secret",
         ):
             await api.get(path, headers=secret)
@@ -160,6 +165,8 @@ async def test_the_access_log_holds_the_template_and_nothing_of_the_caller(
         (view, 400),
         (timeline, 400),
         (timeline, 422),
+        ("/v1/customers/{ref}/lifecycle", 200),
+        ("/v1/customers", 422),
         ("(unmatched)", 404),
         (view, 500),
     ]

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
+from memory_reader import MemoryReader
 from view_rows import (
     PROJECTION,
     SCHEMA,
     VERSION,
-    MemoryReader,
     Views,
     event,
     identifier_id,

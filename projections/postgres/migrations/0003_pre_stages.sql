@@ -26,6 +26,8 @@ CREATE INDEX customer_by_stage ON customer (stage, customer_id);
 CREATE INDEX customer_by_flags ON customer USING gin (flags);
 -- What the sweeper has to do next; and, in lists, the rows whose stage must be read from the schedule.
 CREATE INDEX customer_by_sweep ON customer (sweep_us) WHERE sweep_us IS NOT NULL;
+-- Lists by since when; and the rows whose entry begins after the instant of a list.
+CREATE INDEX customer_by_since ON customer (stage_from_us);
 -- What a change of the stage rules has to assess again.
 CREATE INDEX customer_by_rules ON customer (rules);
 

@@ -1,0 +1,175 @@
+"""Answers about customers as text for a terminal. Called by the command line with the JSON that the API answers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PIPE_WIDTH = 240
+Row = tuple[object, ...]
+
+
+def console() -> Console:
+    """The standard output. Into a pipe nothing is cut to the width of a terminal that is not there."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def print_customer(customer: dict[str, Any], console: Console) -> None:
+    """The view of one customer."""
+    console.print(f"customer   {customer['customer_id']}", highlight=False, markup=False)
+    _print_rows(
+        console,
+        ("identifier", "value", "first seen", "last seen"),
+        [(i["kind"], i["value"], i["first_seen_at"], i["last_seen_at"]) for i in customer["identifiers"]],
+    )
+    _print_rows(
+        console,
+        ("profile", "value", "said at", "by"),
+        [(name, t["value"], t["occurred_at"], t["source"]) for name, t in customer["profile"].items()],
+    )
+    activity = customer["activity"]
+    _print_rows(
+        console,
+        ("channel", "inbound", "outbound", "system", "last"),
+        [
+            (name, *(c[key] for key in ("inbound", "outbound", "system", "last_at")))
+            for name, c in activity["by_channel"].items()
+        ],
+    )
+    purchases = customer["purchases"]
+    _print_rows(
+        console,
+        ("currency", "gross", "refunds", "net", "cost"),
+        [
+            (name, *(c[key] for key in ("gross", "refunds", "net", "cost")))
+            for name, c in purchases["by_currency"].items()
+        ],
+    )
+    console.print(
+        f"{activity['events']} events, {activity['signs_of_life']} signs of life, the last at "
+        f"{activity['last_sign_of_life_at'] or '-'}; {purchases['count']} purchases on {purchases['days']} days, "
+        f"median gap {purchases['median_gap_days'] if purchases['median_gap_days'] is not None else '-'} d",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def print_timeline(page: dict[str, Any], console: Console) -> None:
+    """A page of a timeline."""
+    _print_rows(
+        console,
+        ("time", "type", "channel", "source", "event_id"),
+        [(i["time"], i["type"], i["data"].get("channel"), i["source"], i["event_id"]) for i in page["items"]],
+    )
+
+
+def print_lifecycle(told: dict[str, Any], console: Console) -> None:
+    """Where one customer stands: the periods, the reasons with what they looked at, and what else bears on it."""
+    _print_line(console, f"customer   {told['customer_id']}")
+    _print_line(console, _standing(told))
+    _print_rows(
+        console,
+        ("when", "stage", "flags", "from", "until"),
+        [
+            (when, period["stage"], _words(period["flags"]), period["from"], period["until"] or "for ever")
+            for when, period in _periods(told)
+        ],
+    )
+    for reason in told["reasons"]:
+        held = told["stage"] if reason["of"] == "stage" else reason["of"]
+        _print_line(console, f"why {held}: rule {reason['rule']}")
+        _print_rows(console, ("  looked at", "value"), [(f"  {name}", value) for name, value in _inputs(reason)])
+        _print_rows(
+            console,
+            ("  because of", "at", "event_id"),
+            [(f"  {e['role']}", e["at"], event_id) for e in reason["events"] for event_id in e["event_ids"] or ("-",)],
+        )
+    _print_line(console, _bearing(told))
+
+
+def _standing(told: dict[str, Any]) -> str:
+    if told["stage"] is None:
+        return f"stage      none at {told['at']}"
+    flags = f" ({_words(told['flags'])})" if told["flags"] else ""
+    until = f"until {told['until']} if nothing happens" if told["until"] else "for ever if nothing happens"
+    return f"stage      {told['stage']}{flags} since {told['since']}, {until}"
+
+
+def _periods(told: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    history, schedule = told["history"], told["schedule"]
+    past = [("was", period) for period in history[:-1]] + [("is", period) for period in history[-1:]]
+    return past + [("will be", period) for period in schedule]
+
+
+def _inputs(reason: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a rule looked at, name by name; each open case on a line of its own."""
+    found: list[tuple[str, Any]] = []
+    for name, value in reason["inputs"].items():
+        if isinstance(value, list):
+            found += [(f"{key} {place}", one[key]) for place, one in enumerate(value, 1) for key in one]
+        else:
+            found.append((name, value))
+    return found
+
+
+def _bearing(told: dict[str, Any]) -> str:
+    """P(alive), complaints, contracts and answers, in a line."""
+    alive, complaints, answers = told["p_alive"], told["complaints"], told["satisfaction"]
+    chance = "-"
+    if alive:
+        chance = (
+            f"{alive['p_alive']} ({alive['repeat_days']} repeat days, recency {alive['recency_days']} d, "
+            f"age {alive['age_days']} d)"
+        )
+    scales = ", ".join(f"{scale} {answers[scale]['value'] if answers[scale] else '-'}" for scale in ("csat", "nps"))
+    return (
+        f"P(alive) {chance}; {complaints['open']} of {complaints['opened_total']} complaints open; "
+        f"{len(told['contracts'])} contracts; {scales}; rules {told['rules_version']}, at {told['at']}"
+    )
+
+
+def print_customers(page: dict[str, Any], console: Console) -> None:
+    """A page of a list, and how many there are."""
+    _print_rows(
+        console,
+        ("customer_id", "stage", "flags", "since", "until", "events", "purchases", "last event"),
+        [
+            (
+                *(item[name] for name in ("customer_id", "stage")),
+                _words(item["flags"]),
+                *(item[name] for name in ("since", "until", "events", "purchases", "last_event_at")),
+            )
+            for item in page["items"]
+        ],
+    )
+    counts = ", ".join(f"{stage} {count}" for stage, count in page["counts"].items())
+    _print_line(console, f"{page['count']} customers at {page['at']}; by stage: {counts}")
+
+
+def _words(flags: list[str]) -> str:
+    return ", ".join(flags) or "-"
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(_text(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_rows(console: Console, headings: tuple[str, ...], rows: list[Row]) -> None:
+    if not rows:
+        return
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(_text(cell), overflow="fold") for cell in row))
+    console.print(table)
+
+
+def _text(cell: object) -> str:
+    # What customers typed must not move the cursor of a terminal.
+    text = "-" if cell is None else cell if isinstance(cell, str) else orjson.dumps(cell).decode()
+    return "".join(char if char.isprintable() else "?" for char in text)
