@@ -103,10 +103,11 @@ def _empty_tables(cursor: Cursor) -> tuple[str, ...]:
 def _set_offsets(cursor: Cursor, topic: str, topic_id: str | None, starts: Mapping[int, int]) -> None:
     cursor.execute("DELETE FROM projector_offset WHERE topic <> %s OR part <> ALL (%s)", [topic, list(starts)])
     for part, start in starts.items():
-        # The epoch goes on: a worker that sleeps since before the reset must not meet its own number again.
+        # The epoch goes on: a worker that sleeps since before the reset must not meet its own number again. Nothing has
+        # been passed: the sweeper would call all those silent whose events are yet to be applied again.
         cursor.execute(
             "INSERT INTO projector_offset (topic, part, topic_id, next_offset, epoch) VALUES (%s, %s, %s, %s, 0) "
             "ON CONFLICT (topic, part) DO UPDATE SET topic_id = EXCLUDED.topic_id, next_offset = EXCLUDED.next_offset, "
-            "epoch = projector_offset.epoch + 1, pid = NULL, backend_start = NULL",
+            "epoch = projector_offset.epoch + 1, pid = NULL, backend_start = NULL, passed_at = NULL",
             [topic, part, topic_id, start],
         )

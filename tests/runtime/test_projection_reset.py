@@ -27,8 +27,8 @@ def _given_an_applied_log(settings: Settings) -> None:
     for part in (0, 1):
         _run(
             settings,
-            "INSERT INTO projector_offset (topic, part, next_offset, epoch, pid, backend_start) "
-            "VALUES (%s, %s, 7, 3, 1, '2026-01-01T00:00:00Z')",
+            "INSERT INTO projector_offset (topic, part, next_offset, epoch, pid, backend_start, passed_at) "
+            "VALUES (%s, %s, 7, 3, 1, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')",
             settings.touchpoints_topic,
             part,
         )
@@ -57,6 +57,8 @@ def test_a_reset_empties_the_view_and_goes_on_where_the_log_begins(
     assert not {"schema_migration", "projector_offset"} & set(report.tables)
     for table in report.tables:
         assert _run(settings, f"SELECT count(*) FROM {table}") == [(0,)]
+    # Nothing is applied yet, so nobody may be called silent.
+    assert _run(settings, "SELECT count(passed_at) FROM projector_offset") == [(0,)]
     # Epochs go on, so that a worker that slept through it is still an old one.
     assert _run(settings, OFFSETS, settings.touchpoints_topic) == [(0, 0, 4, None), (1, 3, 4, None)]
 
