@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its marked blocks are run, in order, against the stack that it starts."""
+"""The tutorials do what they say: their marked blocks are run, in order, against the stack that each starts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from snippet_pages import Command, WriteFile, steps
 
 ROOT = Path(__file__).resolve().parents[2]
-TUTORIAL = ROOT / "docs" / "tutorial" / "first-customer.md"
+TUTORIALS = ROOT / "docs" / "tutorial"
+READY = "ready.json"
 COMMANDS = Path(sys.executable).parent
 START_WITHIN_S = 180.0  # two busy cores; alone it takes about five
 ANSWER_WITHIN_S = 20.0
@@ -28,15 +30,17 @@ def _wait(what: str, within_s: float, is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """The environment that points at a stack started as the tutorial starts it."""
-    folder = tmp_path_factory.mktemp("stack")
-    ready = folder / "ready.json"
+@contextmanager
+def _stack(folder: Path, *options: str) -> Iterator[Mapping[str, str]]:
+    """The environment that points at a stack started in a folder as the tutorial starts it."""
+    ready = folder / READY
     log = folder / "dev.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [COMMANDS / "customer-timeline", "dev", "--ready-file", ready], stdout=output, stderr=subprocess.STDOUT
+            [COMMANDS / "customer-timeline", "dev", *options, "--ready-file", READY],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         _wait("the stack is ready", START_WITHIN_S, lambda: ready.exists() or process.poll() is not None)
@@ -70,11 +74,21 @@ def _run(command: Command, folder: Path, environment: Mapping[str, str]) -> None
         raise AssertionError(f"{exc}:\n" + "\n".join(command.expected) + f"\nbut the last run said:\n{said}") from exc
 
 
-def test_the_tutorial_leads_where_it_says(stack: Mapping[str, str], tmp_path: Path) -> None:
-    found = steps(TUTORIAL)
+@pytest.mark.parametrize(
+    ("page", "start", "options"),
+    [
+        ("first-customer.md", "make dev", ()),
+        ("why-at-risk.md", f"customer-timeline dev --data data --ready-file {READY}", ("--data", "data")),
+    ],
+    ids=["first-customer", "why-at-risk"],
+)
+def test_the_tutorial_leads_where_it_says(page: str, start: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    found = steps(TUTORIALS / page)
     assert len(found) >= 6
-    for step in found:
-        if isinstance(step, WriteFile):
-            (tmp_path / step.name).write_text(step.text)
-        else:
-            _run(step, tmp_path, stack)
+    assert f"\n$ {start}\n" in (TUTORIALS / page).read_text()
+    with _stack(tmp_path, *options) as environment:
+        for step in found:
+            if isinstance(step, WriteFile):
+                (tmp_path / step.name).write_text(step.text)
+            else:
+                _run(step, tmp_path, environment)
