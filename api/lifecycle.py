@@ -17,7 +17,8 @@ from customer_timeline.projections.activity import type_without_version
 from customer_timeline.projections.alive import AliveParameters, alive
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
-from customer_timeline.projections.lifecycle import Schedule, stage_schedule
+from customer_timeline.projections.lifecycle import Schedule, stage_schedule, stage_since_us
+from customer_timeline.projections.purchases import next_due_on
 from customer_timeline.projections.reading import CustomerRecord, EventAt, TimelineReader
 from customer_timeline.projections.reasons import Evidence, Explanation, Reason, explain
 from customer_timeline.projections.stage_rules import StageRules
@@ -94,12 +95,14 @@ def _answer(case: _Case, by: Assessment, event_ids: EventIds) -> Answer:
             "customer_id": case.record.customer_id,
             "stage": explanation and explanation.stage,
             "flags": explanation.flags if explanation else (),
+            "stage_since": rfc3339_or_none(stage_since_us(case.schedule, case.at_us)),
             "since": explanation and rfc3339(explanation.since_us),
             "until": explanation and rfc3339_or_none(explanation.until_us),
             "rule": explanation and explanation.rule,
             "reasons": [_reason(reason, event_ids) for reason in explanation.reasons] if explanation else (),
             **_entries(case.schedule, case.at_us),
             "p_alive": _p_alive(case, by),
+            "next_purchase_due_on": next_due_on(case.facts.purchases),
             "complaints": described["complaints"],
             "contracts": described["contracts"],
             "satisfaction": described["satisfaction"],

@@ -3,6 +3,7 @@ the tests hold the two together."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -177,13 +178,17 @@ class LifecycleView(Shape):
     customer_id: Id
     stage: Stage | None
     flags: list[Flag]
-    since: AwareDatetime | None
-    until: AwareDatetime | None = Field(description="When this ends if nothing happens; null: never.")
+    stage_since: AwareDatetime | None = Field(description="Since when the stage holds, whatever the flags.")
+    since: AwareDatetime | None = Field(description="Since when stage and flags are these.")
+    until: AwareDatetime | None = Field(description="When stage or flags change if nothing happens; null: never.")
     rule: str | None = Field(description="The rule of the stage.", examples=["at_risk_silent"])
     reasons: list[ReasonView] = Field(description="That of the stage first, then one for each flag.")
     history: list[StagePeriodView] = Field(description="Entries that began until now, oldest first.")
     schedule: list[StagePeriodView] = Field(description="Entries to come if nothing happens.")
     p_alive: AliveView | None = Field(description="Null before the first purchase day.")
+    next_purchase_due_on: date | None = Field(
+        description="The last purchase day and the median gap; null below two purchase days."
+    )
     complaints: ComplaintsView
     contracts: list[ContractView]
     satisfaction: SatisfactionView
@@ -197,8 +202,8 @@ class ListedCustomer(Shape):
     customer_id: Id
     stage: Stage
     flags: list[Flag]
-    since: AwareDatetime
-    until: AwareDatetime | None = Field(description="When this ends if nothing happens; null: never.")
+    since: AwareDatetime = Field(description="Since when stage and flags are these.")
+    until: AwareDatetime | None = Field(description="When stage or flags change if nothing happens; null: never.")
     events: int = Field(ge=1)
     purchases: int = Field(ge=0)
     first_event_at: AwareDatetime

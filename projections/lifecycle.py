@@ -136,5 +136,15 @@ def next_change_us(schedule: Schedule, at_us: int) -> int | None:
     return schedule[index].from_us if index < len(schedule) else None
 
 
+def stage_since_us(schedule: Schedule, at_us: int) -> int | None:
+    """Since when the stage of an instant holds: an entry also begins where nothing but a flag changes."""
+    index = bisect_right(schedule, at_us, key=_from_us) - 1
+    if index < 0:
+        return None
+    while index and schedule[index - 1].stage == schedule[index].stage:
+        index -= 1
+    return schedule[index].from_us
+
+
 def _from_us(entry: StageEntry) -> int:
     return entry.from_us

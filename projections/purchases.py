@@ -11,12 +11,13 @@ Sums are exact (`projections.amounts`) and days are a set (`projections.days`), 
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final, TypedDict
 
 from customer_timeline.projections import amounts, days, packing
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.instants import rfc3339_or_none
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
 
 _INSTANT_BYTES: Final = 9  # a multiple of 3: 12 characters
@@ -168,6 +169,17 @@ def median_gap_days(purchases: PurchaseFacts) -> int | float | None:
     if twice is None:
         return None
     return twice // 2 if twice % 2 == 0 else twice / 2
+
+
+def next_due_on(purchases: PurchaseFacts) -> str | None:
+    """The day, `YYYY-MM-DD` in the business zone, on which the next purchase is due if the customer goes on as before:
+    the last purchase day and the median gap, half a day rounded up. None below two purchase days.
+    """
+    packed = purchases.get("day_set", days.EMPTY)
+    twice = days.twice_median_gap(packed)
+    if twice is None:
+        return None
+    return date.fromordinal(EPOCH.toordinal() + days.day_numbers(packed)[-1] + (twice + 1) // 2).isoformat()
 
 
 def describe(purchases: PurchaseFacts) -> dict[str, Any]:

@@ -49,13 +49,7 @@ def _standing(lifecycle: Answer) -> str:
     stage = lifecycle["stage"]
     if stage is None:
         return "No event yet, so no stage."
-    # An entry also begins where nothing but a flag changes: the stage is older than that.
-    since = lifecycle["since"]
-    for entry in reversed(lifecycle["history"]):
-        if entry["stage"] != stage:
-            break
-        since = entry["from"]
-    return f"{stage} since {_day(since)}: {_because(lifecycle['reasons'][0])}."
+    return f"{stage} since {_day(lifecycle['stage_since'])}: {_because(lifecycle['reasons'][0])}."
 
 
 def _flags(reasons: Sequence[Answer]) -> list[Answer]:

@@ -51,7 +51,7 @@ def event(name: str, day: int, who: str = "", *, kind: str = "page.viewed", revi
     return orjson.dumps({**envelope, "data": content, **({"revision": revision} if revision else {})})
 
 
-class _Fetched:
+class FetchedByHand:
     """A record as a consumer would hand it over."""
 
     def __init__(self, partition: int, offset: int, timestamp: int, value: bytes) -> None:
@@ -67,7 +67,7 @@ class Log:
         self.records: list[LoggedRecord] = []
         self._ends: dict[int, int] = {}
 
-    def append(self, partition: int, values: Sequence[bytes]) -> tuple[list[_Fetched], int]:
+    def append(self, partition: int, values: Sequence[bytes]) -> tuple[list[FetchedByHand], int]:
         """Append to one partition; returns the records and the offset of the first."""
         start = self._ends.get(partition, 0)
         fetched = []
@@ -76,7 +76,7 @@ class Log:
             offset = self._ends.get(partition, 0)
             self._ends[partition] = offset + 1
             self.records.append(LoggedRecord(value, moment, partition, offset))
-            fetched.append(_Fetched(partition, offset, int(moment.timestamp() * 1000), value))
+            fetched.append(FetchedByHand(partition, offset, int(moment.timestamp() * 1000), value))
         return fetched, start
 
 

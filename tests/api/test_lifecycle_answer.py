@@ -67,6 +67,7 @@ async def test_a_lifecycle_says_where_the_customer_stands_why_what_was_and_what_
         "customer_id": identifier_id(*ANN),
         "stage": "at_risk",
         "flags": ["silent"],
+        "stage_since": "2026-04-11T12:00:00Z",
         "since": "2026-04-11T12:00:00Z",
         "until": "2026-07-10T12:00:00Z",
         "rule": "at_risk_silent",
@@ -88,6 +89,7 @@ async def test_a_lifecycle_says_where_the_customer_stands_why_what_was_and_what_
             "age_days": 99,  # 11 January to 20 April: 20 + 28 + 31 + 20
             "parameters": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426},
         },
+        "next_purchase_due_on": None,
         "complaints": {"open": 0, "opened_total": 0, "open_cases": []},
         "contracts": [],
         "satisfaction": {"answers": 0, "csat": None, "nps": None},

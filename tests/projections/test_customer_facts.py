@@ -8,6 +8,7 @@ import orjson
 from folding import ANN, ANN_PHONE, decoded, event_id, given, profile, purchase, refund
 
 from customer_timeline.projections.customer import CustomerColumns
+from customer_timeline.projections.purchases import next_due_on
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.decoded import DecodedEvent
 
@@ -377,3 +378,13 @@ def test_encoded_facts_have_the_documented_names() -> None:
         },
         "seen": {ANN: [first, second]},
     }
+
+
+# -- what is derived --
+
+
+def test_the_next_purchase_is_due_a_median_gap_after_the_last_purchase_day() -> None:
+    assert next_due_on(given(purchase("2026-01-01T12:00:00Z", "1.00")).facts.purchases) is None
+    bought = given(*(purchase(f"2026-{day}T12:00:00Z", "1.00") for day in ("01-01", "01-08", "02-01")))
+    # Gaps of 7 and 24 days: 15.5, and half a day is rounded up; 1 February and 16 days.
+    assert next_due_on(bought.facts.purchases) == "2026-02-17"

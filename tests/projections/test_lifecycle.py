@@ -10,7 +10,14 @@ from datetime import datetime
 from lifecycle_events import History, day, facts_of
 
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.lifecycle import Schedule, StageEntry, entry_at, next_change_us, stage_schedule
+from customer_timeline.projections.lifecycle import (
+    Schedule,
+    StageEntry,
+    entry_at,
+    next_change_us,
+    stage_schedule,
+    stage_since_us,
+)
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.decoded import to_micros
 
@@ -323,3 +330,12 @@ def test_a_combined_customer_has_the_schedule_of_all_events() -> None:
     assert stage_schedule(facts, RULES, one.calendar) == stage_schedule(
         facts_of(together, one.calendar), RULES, one.calendar
     )
+
+
+def test_a_stage_holds_since_it_began_whatever_the_flags() -> None:
+    # Silent from day 30, dormant from day 180, and a prospect all the time.
+    found = schedule(History().page(day(0)))
+    assert [stage_since_us(found, day(at)) for at in (0, 31, 200)] == [day(0)] * 3
+    assert stage_since_us(found, day(0) - 1) is None
+    bought = schedule(History().page(day(0)).purchase(day(10)))
+    assert [stage_since_us(bought, day(at)) for at in (9, 10, 99)] == [day(0), day(10), day(10)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 import orjson
+from hypothesis import given
+from hypothesis import strategies as st
 
 from customer_timeline.projections.calendar import DAY_US
-from customer_timeline.projections.lifecycle import Schedule, StageEntry
+from customer_timeline.projections.lifecycle import Schedule, StageEntry, next_change_us
 from customer_timeline.projections.sweeping import (
     Announced,
     Due,
@@ -16,6 +18,7 @@ from customer_timeline.projections.sweeping import (
     after_fold,
     after_sweep,
     announcement_id_of,
+    assessed_at,
     decoded,
     due,
     encoded,
@@ -51,9 +54,9 @@ def test_what_was_over_long_ago_when_first_computed_is_no_appointment() -> None:
 def test_an_event_after_the_last_sweep_only_moves_the_appointment_forward() -> None:
     swept = Standing(day(120), day(130), day(93))
     later = (NEW, StageEntry(day(155), "new", ("silent",)))
-    assert after_fold(later, [swept], day(125), day(125)) == Standing(day(120), day(130), day(93))
+    assert after_fold(later, [swept], day(125), day(125)) == Standing(day(120), day(130), day(118))
     sooner = (NEW, StageEntry(day(126), "at_risk", ("unhappy",)))
-    assert after_fold(sooner, [swept], day(126), day(126)) == Standing(day(120), day(126), day(93))
+    assert after_fold(sooner, [swept], day(126), day(126)) == Standing(day(120), day(126), day(119))
 
 
 def test_an_event_at_the_last_sweep_or_before_it_is_looked_at_at_once() -> None:
@@ -66,7 +69,7 @@ def test_customers_that_become_one_or_are_folded_again_are_looked_at_at_once() -
     swept, fresh = Standing(day(120), day(130), day(93)), Standing(None, day(124), day(117))
     assert after_fold(SCHEDULE, [swept, fresh], day(124), day(125)) == Standing(day(120), day(120), day(118))
     assert after_fold(SCHEDULE, [swept], None, day(125)) == Standing(day(120), day(120), day(118))
-    assert after_fold(SCHEDULE, [fresh, fresh], day(124), day(125)) == Standing(None, day(124), day(117))
+    assert after_fold(SCHEDULE, [fresh, fresh], day(124), day(125)) == Standing(None, day(124), day(118))
 
 
 def test_after_a_sweep_the_next_entry_is_the_appointment() -> None:
@@ -126,3 +129,46 @@ def test_ids_of_announcements_are_stable_and_differ_in_every_part() -> None:
 
 def test_a_schedule_survives_its_json() -> None:
     assert decoded(orjson.loads(orjson.dumps(encoded(SCHEDULE)))) == SCHEDULE
+
+
+def test_what_is_long_over_is_not_told_when_a_late_event_brings_it_to_light() -> None:
+    # Churned, told, and nothing ahead: nobody has looked since day 281. On day 400 a visit of day 330 becomes known.
+    back: Schedule = (*SCHEDULE, StageEntry(day(330), "won_back", ()), StageEntry(day(390), "active", ()))
+    swept = Standing(day(281), None, day(93))
+    assert after_fold(back, [swept], day(330), day(400)) == Standing(day(281), day(330), day(393))
+    assert due(ANN, back, [], Standing(day(281), day(330), day(393)), day(400)) == Due((), ())
+    # The same of an import after an import.
+    assert after_fold(back, [Standing(None, None, day(293))], day(330), day(400)) == Standing(None, None, day(393))
+
+
+def test_what_waits_to_be_told_is_told_although_an_event_comes_late() -> None:
+    # The sweeper stood still since day 200: churned of day 280 is yet to be told when day 300 becomes known on day 310.
+    waiting = Standing(day(200), CHURNED.from_us, day(93))
+    back: Schedule = (*SCHEDULE, StageEntry(day(300), "active", ()))
+    assert after_fold(back, [waiting], day(300), day(310)) == Standing(day(200), CHURNED.from_us, day(93))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 500), max_size=4, unique=True),  # days on which entries begin
+            st.integers(0, 500),  # the earliest new event
+            st.integers(0, 500),  # the present of the worker that folds
+            st.booleans(),  # a sweep follows, as far as that
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_the_columns_of_a_row_hold_until_the_appointment(folds: list[tuple[list[int], int, int, bool]]) -> None:
+    before: list[Standing] = []
+    for days, earliest, now, sweeps in folds:
+        schedule: Schedule = tuple(StageEntry(day(at), "new", ()) for at in sorted(days))
+        standing = after_fold(schedule, before, day(earliest), day(now))
+        until_us = next_change_us(schedule, assessed_at(standing, day(now)))
+        assert until_us is None or (standing.sweep_us is not None and standing.sweep_us <= until_us)
+        if sweeps and standing.sweep_us is not None:
+            horizon_us = max(standing.sweep_us, standing.swept_us or 0)
+            standing = after_sweep(schedule, standing, horizon_us)
+            assert standing.sweep_us == next_change_us(schedule, horizon_us)
+        before = [standing]
