@@ -32,6 +32,9 @@ class WorkerApp(faust.App):
     BootStrategy = _OwnConsumerOnly
     projector_service: Projector
 
+    def _create_directories(self) -> None:
+        """None: they would hold tables, and the app has none."""
+
 
 def create_app(
     config: ProjectorConfig,

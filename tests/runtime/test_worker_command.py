@@ -73,13 +73,14 @@ def _publish(settings: Settings, name: str) -> None:
 
 @pytest.mark.parametrize("command", [BY_COMMAND, BY_FAUST], ids=["customer-timeline worker", "faust -A"])
 def test_both_ways_start_the_same_app_and_stop_it_in_peace(
-    start: Start, settings: Settings, command: list[str]
+    start: Start, settings: Settings, command: list[str], tmp_path: Path
 ) -> None:
     _publish(settings, "e1")
     worker = start(command)
     until(lambda: _events(settings) == 1, "the event is in the timeline")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["worker-0.log"]  # nothing else is left where it ran
 
 
 def test_what_a_worker_does_is_counted_for_prometheus(start: Start, settings: Settings) -> None:
