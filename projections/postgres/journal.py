@@ -107,6 +107,7 @@ class PostgresJournal:
             cursor.execute(self._sql["create_offsets"], parameters)
             cursor.execute(self._sql["previous_holders"], parameters)
             holders = cursor.fetchall()
+        self._rules_said = True
         # A stopped process holds its row locks for ever, so end it before asking for the rows.
         with self._transaction() as session:
             for pid, started in {(pid, started) for _, pid, started in holders}:
@@ -338,7 +339,12 @@ class PostgresJournal:
         (now,) = cursor.fetchone() or (None,)
         cursor.execute(
             self._sql["write_version"],
-            {"version": self._version, "details": orjson.dumps(dict(self._details)).decode(), "created_at": now},
+            {
+                "version": self._version,
+                "details": orjson.dumps(dict(self._details)).decode(),
+                "created_at": now,
+                "rules": self._rules.version,
+            },
         )
         cursor.execute(self._sql["read_version"])
         version, details = cursor.fetchone() or ("", "{}")
@@ -351,7 +357,6 @@ class PostgresJournal:
         if not self._rules_said:
             # Once a process: while a change rolls over the workers, the old ones must not take it back.
             cursor.execute(self._sql["write_rules"], {"rules": self._rules.version})
-            self._rules_said = True
 
     def _step(self, name: str) -> None:
         now = time.perf_counter()

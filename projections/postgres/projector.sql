@@ -313,5 +313,6 @@ SELECT projection_version, details::text FROM projection_meta
 UPDATE projection_meta SET rules = %(rules)s WHERE rules <> %(rules)s
 
 -- write_version: the first worker says which code and settings write these tables
-INSERT INTO projection_meta (projection_version, details, created_at) VALUES (%(version)s, %(details)s::jsonb, %(created_at)s)
+INSERT INTO projection_meta (projection_version, details, created_at, rules)
+VALUES (%(version)s, %(details)s::jsonb, %(created_at)s, %(rules)s)
 ON CONFLICT (singleton) DO NOTHING
