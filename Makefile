@@ -48,8 +48,8 @@ check: $(READY)  ## lint, format, types, layers, generated files are current
 test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
 	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
-verify: $(READY)  ## the long proofs: 200 racing runs and more
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m verify $(ARGS)
+verify: $(READY)  ## the long proofs: 200 racing runs, new examples for every property, and more
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "verify or (hypothesis and not soak)" --hypothesis-profile=explore $(ARGS)
 
 soak: $(READY)  ## the very long proofs: every crash 50 times
 	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m soak $(ARGS)

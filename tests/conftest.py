@@ -28,9 +28,15 @@ from customer_timeline.runtime.settings import PREFIX, Settings
 from customer_timeline.schemas.topics import touchpoints_topic
 
 # Tests share the cores with servers: a deadline would fail by the load of the machine, not by the code.
-hypothesis.settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
-)
+_COMMON: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+    "print_blob": True,
+}
+# The suite tries the same examples everywhere, so that it fails by the change in hand and not by the day;
+# `make verify` goes looking for new ones (--hypothesis-profile=explore).
+hypothesis.settings.register_profile("suite", derandomize=True, **_COMMON)
+hypothesis.settings.register_profile("explore", max_examples=2_000, **_COMMON)
 hypothesis.settings.load_profile("suite")
 
 # What a test sees must not depend on the shell it is started from.
