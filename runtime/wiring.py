@@ -155,6 +155,7 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         version=projection_version(settings),
         details=projection_details(settings),
         observer=observer,
+        name=settings.worker_instance_id,
     )
 
 

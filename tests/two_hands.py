@@ -83,7 +83,9 @@ class Log:
 class Hand:
     """A worker's journal for one partition."""
 
-    def __init__(self, url: str, log: Log, partition: int, policy: IdentityPolicy = POLICY) -> None:
+    def __init__(
+        self, url: str, log: Log, partition: int, policy: IdentityPolicy = POLICY, *, name: str | None = None
+    ) -> None:
         self._url = url
         self._log = log
         self.partition = partition
@@ -101,6 +103,7 @@ class Hand:
             version="test-1",
             details={},
             observer=self._observe,
+            name=name,
         )
         self.take_over()
 

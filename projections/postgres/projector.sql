@@ -264,6 +264,14 @@ ON CONFLICT (topic, part, position) DO NOTHING
 -- insert_outbox: what changed
 INSERT INTO outbox (kind, payload, created_at) VALUES (%(kind)s, %(payload)s::jsonb, %(created_at)s)
 
+-- name_holder: the process that goes by a worker's name
+SELECT process::text, taken_at FROM worker_name WHERE name = %(name)s
+
+-- take_name: this process goes by the name from now on
+INSERT INTO worker_name (name, process, taken_at) VALUES (%(name)s, %(process)s::uuid, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET process = excluded.process, taken_at = excluded.taken_at
+RETURNING taken_at
+
 -- previous_holders: who holds the partitions; a plain read, for a stopped process holds its row locks for ever
 SELECT part, pid, backend_start FROM projector_offset WHERE topic = %(topic)s AND part = ANY (%(parts)s) AND pid IS NOT NULL
 

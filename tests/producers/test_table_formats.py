@@ -235,6 +235,9 @@ def test_a_key_that_none_of_the_first_rows_has_is_a_mistake_unless_it_is_named()
     [
         ('format = "csv"', b"", "it is empty, not even a header is there"),
         ('format = "csv"', gzip.compress(csv(HEADER, *LINES), mtime=0)[:-9], "Compressed file ended"),
+        # After the header of 10 bytes, a block of a type that there is not.
+        ('format = "csv"', gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "invalid block type"),
+        ('format = "jsonl"', gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "invalid block type"),
         (
             'format = "csv"\nencoding = "utf-16"',
             csv(HEADER, encoding="utf-16") + b"\x00\xd8\x00",
