@@ -51,7 +51,8 @@ class Receipt(Protocol):
     def token(self, timeout_s: float | None = None) -> PositionToken:
         """The position as a token, for reads that must see this event. Waits and raises as `position` does.
 
-        `PositionToken.merged` makes one of several; `str` gives the text.
+        `PositionToken.merged` makes one of several; `str` gives the text. It names the topic by the id that it had when
+        the publisher connected: where the topic was created again since, readers refuse the token.
         """
 
 
