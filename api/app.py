@@ -15,6 +15,7 @@ from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
 from customer_timeline.api.view_lane import ViewLane
+from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.reading import TimelineReader
 
 _DESCRIPTION = """Customers as the log of touchpoints tells of them. Reads only.
@@ -29,9 +30,11 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await waiter.aclose()
         await reader.aclose()
 
     metrics = ApiMetrics()
+    waiter = PositionWaiter(reader, config.topic, metrics.waited)
     app = FastAPI(
         title="customer-timeline",
         version=version("customer-timeline"),
@@ -42,7 +45,7 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(customers_router(reader, config))
+    app.include_router(customers_router(reader, config, waiter))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from customer_timeline.api import examples
@@ -16,6 +16,7 @@ from customer_timeline.api.documentation import not_modified, problem_responses
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
 from customer_timeline.api.lists import list_answer
 from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
+from customer_timeline.api.own_write import OWN_WRITE_PROBLEMS, own_write
 from customer_timeline.api.parameters import ListParameters, TimelineParameters
 from customer_timeline.api.problems import (
     INTERNAL,
@@ -28,6 +29,7 @@ from customer_timeline.api.problems import (
     ProblemError,
 )
 from customer_timeline.api.references import MAX_LENGTH, identifier_id_of
+from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.reading import TimelineReader
 
 Reference = Annotated[
@@ -40,7 +42,14 @@ Reference = Annotated[
     ),
 ]
 
-_PROBLEMS: Final = (INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE)
+_PROBLEMS: Final = (
+    INVALID_REFERENCE,
+    UNKNOWN_CUSTOMER,
+    INVALID_PARAMETER,
+    *OWN_WRITE_PROBLEMS,
+    INTERNAL,
+    VIEWS_UNAVAILABLE,
+)
 _VIEW_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": CustomerView,
@@ -63,9 +72,7 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A page.",
     },
     304: not_modified(),
-    **problem_responses(
-        INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
-    ),
+    **problem_responses(INVALID_CURSOR, *_PROBLEMS),
 }
 _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -73,13 +80,17 @@ _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A page.",
     },
     304: not_modified(),
-    **problem_responses(INVALID_CURSOR, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED),
+    **problem_responses(
+        INVALID_CURSOR, INVALID_PARAMETER, *OWN_WRITE_PROBLEMS, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED
+    ),
 }
 
 
-def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
+def customers_router(reader: TimelineReader, config: ApiConfig, waiter: PositionWaiter) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
-    router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
+    # All of them can wait for a write of the caller's own.
+    waits = [Depends(own_write(waiter, config.now_us))]
+    router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False, dependencies=waits)
     assessment = Assessment(config.projection, config.rules, config.alive)
 
     @router.get(

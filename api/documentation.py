@@ -63,7 +63,7 @@ def problem_responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status, same in by_status.items()
+        for status, same in sorted(by_status.items())
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
 from customer_timeline.projections.lifecycle import Flag, Stage
@@ -15,6 +16,8 @@ from customer_timeline.schemas.decoded import to_micros
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
+OF_THE_ROUTER: Final = ("after", "wait_s")
+"""Query parameters that every read of customers takes, by the dependency in `own_write`."""
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
@@ -42,10 +45,19 @@ Instant = Annotated[
 ]
 
 
-class TimelineParameters(BaseModel):
-    """Query parameters of a timeline. Unknown ones are refused: a mistyped filter must not list everything."""
+class StrictParameters(BaseModel):
+    """Query parameters of one route. Unknown ones are refused: a mistyped filter must not list everything."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_those_of_the_router(cls, given: Any) -> Any:
+        return {n: v for n, v in given.items() if n not in OF_THE_ROUTER} if isinstance(given, Mapping) else given
+
+
+class TimelineParameters(StrictParameters):
+    """Query parameters of a timeline."""
 
     limit: Annotated[int, BeforeValidator(_limit)] = Field(
         default=DEFAULT_LIMIT,
@@ -81,10 +93,8 @@ class TimelineParameters(BaseModel):
         return TimelineFilter(self.type, self.channel, self.from_, self.until)
 
 
-class ListParameters(BaseModel):
-    """Query parameters of a list of customers. Unknown ones are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ListParameters(StrictParameters):
+    """Query parameters of a list of customers."""
 
     stage: Stage | None = Field(default=None, description="Customers of one stage.")
     flag: Flag | None = Field(default=None, description="Customers with this flag, whichever stage won.")

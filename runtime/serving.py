@@ -54,6 +54,7 @@ def application() -> FastAPI:
     config = ApiConfig(
         identifiers=wiring.identifier_space(settings),
         projection=wiring.customer_projection(settings),
+        topic=settings.touchpoints_topic,
         now_us=lambda: to_micros(clock.now()),
         rules=settings.stages,
         alive=settings.alive,

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from view_rows import PROJECTION, VERSION, Landed, Views
 
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
+from customer_timeline.projections.progress import DeadPosition, Progress
 from customer_timeline.projections.reading import (
     CustomerFilter,
     CustomerKey,
@@ -28,6 +29,7 @@ from customer_timeline.projections.reading import (
     ViewsOutOfDateError,
 )
 from customer_timeline.schemas.decoded import DecodedEvent, to_micros
+from customer_timeline.schemas.position_token import EventPosition
 
 
 class MemoryReader:
@@ -131,6 +133,17 @@ class MemoryReader:
         wanted = (topic, partition, offset)
         return next((letter for letter in self._views.letters if letter.summary[:3] == wanted), None)
 
+    async def progress(self, topic: str) -> Progress:
+        applied = {part: found for (name, part), found in self._views.progress.items() if name == topic}
+        if applied:
+            self._refuse_other_version()
+        return applied
+
+    async def dead_positions(self, topic: str, positions: Collection[EventPosition]) -> tuple[DeadPosition, ...]:
+        found = (letter.summary for letter in self._views.letters)
+        dead = (DeadPosition(s.partition, s.offset, s.reason) for s in found if s.topic == topic)
+        return tuple(sorted(one for one in dead if one[:2] in positions))
+
     async def health(self) -> ReaderHealth:
         return ReaderHealth(self._views.version, self._expected)
 
@@ -140,10 +153,14 @@ class MemoryReader:
     def _customer_of(self, identifier_id: str) -> str | None:
         found = (c for c, ms in self._views.members.items() if identifier_id in {m.identifier_id for m in ms})
         customer_id = next(found, None)
-        found_version, expected = self._views.version, self._expected
-        if customer_id is not None and found_version and expected and found_version != expected:
-            raise ViewsOutOfDateError(found=found_version, expected=expected)
+        if customer_id is not None:
+            self._refuse_other_version()
         return customer_id
+
+    def _refuse_other_version(self) -> None:
+        found, expected = self._views.version, self._expected
+        if found and expected and found != expected:
+            raise ViewsOutOfDateError(found=found, expected=expected)
 
     def _theirs(self, event: DecodedEvent, ids: set[str]) -> bool:
         anchor, things = event.anchor_id, {t.thing_id: t for t in self._views.things}

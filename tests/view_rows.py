@@ -18,6 +18,7 @@ from psycopg2.extras import execute_values
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
+from customer_timeline.projections.progress import PartitionProgress
 from customer_timeline.projections.reading import (
     DeadLetter,
     DeadLetterSummary,
@@ -99,6 +100,7 @@ class Views:
     facts: dict[str, str] = field(default_factory=dict)
     things: list[ThingRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    progress: dict[tuple[str, int], PartitionProgress] = field(default_factory=dict)  # by topic and partition
     rules: StageRules = field(default_factory=StageRules)  # by which the rows were assessed
     assessed_us: dict[str, int] = field(default_factory=dict)  # when a row was last written; else with its last event
 
@@ -175,6 +177,7 @@ class Views:
         things = ((*t[:4], None, None, t.via_thing_id, None, None, t.thing_id in anchors) for t in self.things)
         _write(cursor, "thing", things)
         _write(cursor, "dead_letter", (_letter_row(letter) for letter in self.letters))
+        _write(cursor, "projector_offset", (_offset_row(*place) for place in self.progress.items()))
 
     def _customer_row(self, customer_id: str) -> tuple[object, ...]:
         facts = self.facts[customer_id]
@@ -226,6 +229,11 @@ def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
     return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest)
 
 
+def _offset_row(at: tuple[str, int], found: PartitionProgress) -> tuple[object, ...]:
+    passed_at = None if found.passed_us is None else from_micros(found.passed_us)
+    return (*at, found.topic_id, found.next_offset, 1, None, None, passed_at)
+
+
 _CASTS = {
     "timeline": "(%s::uuid, %s::uuid, %s::uuid, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
     "%s::uuid, %s::jsonb, %s::jsonb)",
@@ -233,6 +241,7 @@ _CASTS = {
     "identifier": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz)",
     "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json, "
     "%s::json, %s, %s, %s::text[], %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint)",
+    "projector_offset": "(%s, %s, %s::uuid, %s, %s, %s, %s::timestamptz, %s::timestamptz)",
     "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
 }
 

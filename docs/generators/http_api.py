@@ -59,6 +59,10 @@ CONVENTIONS = """
 - **Logs** hold the method, the route template, the status, the duration and the request id; never a path, a query or
   another header, for identifiers are personal.
 - **Freshness.** An answer holds what was applied when it was asked. `/readyz` tells how far that is behind the log.
+- **Reading your own write.** Publishing gives a position token. Every read of customers takes it as `after` (or in the
+  header `Timeline-After`) and is answered from a snapshot in which the projector has passed those positions; it waits
+  for that at most `wait_s` seconds (or `Prefer: wait=`), then says `not-yet`. See the
+  [how-to](../how-to/read-your-own-write.md).
 """
 
 OPERATIONS = """
@@ -69,7 +73,8 @@ OPERATIONS = """
   migrations are applied, and no partition's oldest unapplied record has waited for more than 60 s. Where Kafka does not
   answer the lag is `unknown`, which keeps nobody from reading.
 - `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
-  added up over all processes; `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
+  added up over all processes; `customer_timeline_api_wait_seconds`, how long reads waited for positions, by outcome;
+  `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
 - `customer-timeline customer show|timeline|lifecycle REF --json` and `customer-timeline customer list --json` print the
   same without the API.
 """
@@ -91,7 +96,8 @@ def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:
     ]
     described = parameter.get("description", "")
     meaning = described if "at most" in described else "; ".join([described, *bounds])
-    return f"`{parameter['name']}`", "" if default is None else f"`{default}`", meaning
+    name = f"`{parameter['name']}`" + (" (header)" if parameter["in"] == "header" else "")
+    return name, "" if default is None else f"`{default}`", meaning
 
 
 def _operation(path: str, operation: dict[str, Any]) -> str:
@@ -115,8 +121,9 @@ def _problems() -> str:
             "Every error is `application/problem+json` (RFC 9457): `type` is the word below after "
             f"`{problems.TYPE_PREFIX}`, `title` says what kind it is, `detail` what to do about this case, `instance` "
             "which request it was. `errors` lists the parameters at fault, `checks` what made a server not ready, "
-            "`left` how many customers are still to be assessed (`left_is_more`: more than that). No problem repeats "
-            "what was sent.",
+            "`left` how many customers are still to be assessed (`left_is_more`: more than that); `positions` what a "
+            "read waits for and where the projector stands, `dead_letters` the events that could not be applied, "
+            "`topic` and `topic_id` whose positions they are. No problem repeats what was sent but a topic id.",
             table(("type", "status", "title"), rows).strip("\n"),
         )
     )

@@ -10,6 +10,7 @@ import orjson
 
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.progress import DeadPosition, PartitionProgress, Progress
 from customer_timeline.projections.reading import (
     CustomerFilter,
     CustomerKey,
@@ -29,6 +30,7 @@ from customer_timeline.projections.reading import (
     ViewsOutOfDateError,
 )
 from customer_timeline.schemas.decoded import from_micros
+from customer_timeline.schemas.position_token import EventPosition
 
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -39,6 +41,7 @@ class PostgresReader:
     `projection_version` is what the tables must have been written by (None: whatever is there). Connections are
     opened when first needed, in the event loop of the call; at most `connections`, each asked one thing at a time.
     Lists have `list_connections` of their own: however many are asked for, views of one customer do not wait for them.
+    One more is opened when somebody first asks how far the projector is: that question never waits for a busy pool.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class PostgresReader:
         self._lists = ReadPool(
             dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
         )
+        self._standing = ReadPool(dsn, schema, named_queries("progress.sql"), size=1, timeout_s=timeout_s)
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
         """See `TimelineReader.customer`."""
@@ -140,6 +144,19 @@ class PostgresReader:
         *summary, sha256, key, value, headers = rows[0]
         return DeadLetter(DeadLetterSummary(*summary), bytes(sha256), _bytes(key), _bytes(value), headers=headers)
 
+    async def progress(self, topic: str) -> Progress:
+        """See `ProgressReader.progress`."""
+        rows = await self._standing.fetch("EXECUTE progress (%s)", (topic,))
+        if rows:
+            self._refuse_other_version(rows[0][0])
+        return {row[1]: PartitionProgress(*row[2:]) for row in rows}
+
+    async def dead_positions(self, topic: str, positions: Collection[EventPosition]) -> tuple[DeadPosition, ...]:
+        """See `ProgressReader.dead_positions`."""
+        partitions, offsets = [at.partition for at in positions], [at.offset for at in positions]
+        rows = await self._standing.fetch("EXECUTE dead_positions (%s, %s, %s)", (topic, partitions, offsets))
+        return tuple(DeadPosition(*row) for row in rows)
+
     async def health(self) -> ReaderHealth:
         """See `TimelineReader.health`."""
         rows = await self._pool.fetch("EXECUTE health")
@@ -149,6 +166,7 @@ class PostgresReader:
         """See `TimelineReader.aclose`."""
         await self._pool.aclose()
         await self._lists.aclose()
+        await self._standing.aclose()
 
     def _refuse_other_version(self, found: str | None) -> None:
         # None: no worker has written here yet, so there is nothing of another version.

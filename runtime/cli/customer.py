@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import orjson
 import typer
@@ -15,19 +15,26 @@ from customer_timeline.api.answers import Answer, customer_answer, timeline_answ
 from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
 from customer_timeline.api.lists import list_answer
+from customer_timeline.api.own_write import DEFAULT_WAIT_S, MAX_WAIT_S, problem_of
 from customer_timeline.api.parameters import DEFAULT_LIMIT, MAX_LIMIT, ListParameters, TimelineParameters
 from customer_timeline.api.references import identifier_id_of
+from customer_timeline.api.waiting import PositionWaiter
+from customer_timeline.projections.progress import NotYet
 from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.runtime import customer_text, wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.decoded import to_micros
 from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.position_token import PositionToken
 
 _REFERENCE = typer.Argument(help="Any identifier_id ever given out, or kind:value (email:ann@example.com).")
 
-
 _JSON = typer.Option(False, "--json", help="What the API answers.")
+_AFTER = typer.Option(None, "--after", help="Answer only when these positions are applied: a token; may be repeated.")
+_WAIT_S = typer.Option(
+    DEFAULT_WAIT_S, "--wait-s", min=0, max=MAX_WAIT_S, help="Seconds to wait for them before giving up (exit code 4)."
+)
 Parameters = TypeVar("Parameters", bound=BaseModel)
 Result = TypeVar("Result")
 
@@ -45,6 +52,27 @@ class InvalidOptionsError(CustomerTimelineError):
     exit_code = 2
 
 
+class PositionsNotReadError(CustomerTimelineError):
+    """A read that waits for positions cannot be answered, and will not be by asking again."""
+
+
+class PositionsNotYetError(CustomerTimelineError):
+    """The projector has not come to the positions in time."""
+
+    exit_code = 4
+
+
+class Positions(NamedTuple):
+    """What a read waits for, and how long."""
+
+    tokens: Sequence[str]
+    wait_s: float
+
+    def parsed(self) -> PositionToken | None:
+        """One token of all; None where nobody waits. Raises InvalidPositionTokenError, DifferentLogsError."""
+        return PositionToken.merged([PositionToken.parse(text) for text in self.tokens]) if self.tokens else None
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of `customer`."""
     commands = typer.Typer(help="Customers: one's view, timeline and lifecycle, and lists.", no_args_is_help=True)
@@ -55,20 +83,24 @@ def register(app: typer.Typer) -> None:
     app.add_typer(commands, name="customer")
 
 
-def show_command(ref: str = _REFERENCE, as_json: bool = _JSON) -> None:
+def show_command(
+    ref: str = _REFERENCE, after: list[str] = _AFTER, wait_s: float = _WAIT_S, as_json: bool = _JSON
+) -> None:
     """Show a customer now: identifiers, profile, activity, purchases."""
     settings = load_settings()
-    answer = asyncio.run(_customer(settings, ref))
+    answer = asyncio.run(_customer(settings, ref, Positions(after or (), wait_s)))
     if as_json:
         print(answer.body.decode())
     else:
         customer_text.print_customer(orjson.loads(answer.body), customer_text.console())
 
 
-def lifecycle_command(ref: str = _REFERENCE, as_json: bool = _JSON) -> None:
+def lifecycle_command(
+    ref: str = _REFERENCE, after: list[str] = _AFTER, wait_s: float = _WAIT_S, as_json: bool = _JSON
+) -> None:
     """Show where a customer stands now: stage, since when and until when, why, what was and what will be."""
     settings = load_settings()
-    answer = asyncio.run(_lifecycle(settings, ref))
+    answer = asyncio.run(_lifecycle(settings, ref, Positions(after or (), wait_s)))
     if as_json:
         print(answer.body.decode())
     else:
@@ -85,13 +117,15 @@ def list_command(
     ),
     limit: int = typer.Option(DEFAULT_LIMIT, min=1, max=MAX_LIMIT, help="Customers at most."),
     cursor: str = typer.Option(None, help="next_cursor of the page before."),
+    after: list[str] = _AFTER,
+    wait_s: float = _WAIT_S,
     as_json: bool = _JSON,
 ) -> None:
     """List customers by where they stand, with how many there are of each stage."""
     named = {"stage": stage, "flag": flag, "order": order, "limit": limit, "cursor": cursor}
     given = _parameters(ListParameters, named)
     settings = load_settings()
-    answer = asyncio.run(_list(settings, given))
+    answer = asyncio.run(_list(settings, given, Positions(after or (), wait_s)))
     if as_json:
         print(answer.body.decode())
         return
@@ -108,13 +142,15 @@ def timeline_command(
     from_: str = typer.Option(None, "--from", help="At this instant or later: 2026-03-01T00:00:00Z."),
     until: str = typer.Option(None, help="Before this instant."),
     cursor: str = typer.Option(None, help="next_cursor of the page before."),
+    after: list[str] = _AFTER,
+    wait_s: float = _WAIT_S,
     as_json: bool = _JSON,
 ) -> None:
     """List a customer's events, newest first."""
     named = {"limit": limit, "type": type_, "channel": channel, "from": from_, "until": until, "cursor": cursor}
     given = _parameters(TimelineParameters, named)
     settings = load_settings()
-    answer = asyncio.run(_timeline(settings, ref, given))
+    answer = asyncio.run(_timeline(settings, ref, given, Positions(after or (), wait_s)))
     if as_json:
         print(answer.body.decode())
         return
@@ -140,42 +176,54 @@ def _say_more(cursor: str | None) -> None:
         print(f"More: --cursor {cursor}", file=sys.stderr)
 
 
-async def _asked(settings: Settings, ask: Callable[[TimelineReader], Awaitable[Result]]) -> Result:
+async def _asked(settings: Settings, after: Positions, ask: Callable[[TimelineReader], Awaitable[Result]]) -> Result:
+    token = after.parsed()
     reader = wiring.reader(settings)
     try:
+        if token is not None:
+            await _until_passed(PositionWaiter(reader, settings.touchpoints_topic), token, after.wait_s)
         return await ask(reader)
     finally:
         await reader.aclose()
 
 
-async def _customer(settings: Settings, ref: str) -> Answer:
+async def _until_passed(waiter: PositionWaiter, token: PositionToken, wait_s: float) -> None:
+    """Raises PositionsNotYetError and PositionsNotReadError with what the API would say."""
+    verdict = await waiter.wait(token, wait_s)
+    problem = problem_of(verdict, waiter.topic, _now_us())
+    if problem is not None:
+        refusal = PositionsNotYetError if isinstance(verdict, NotYet) else PositionsNotReadError
+        raise refusal(problem.detail) from problem
+
+
+async def _customer(settings: Settings, ref: str, after: Positions) -> Answer:
     identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
-    record = await _asked(settings, lambda reader: reader.customer(identifier_id))
+    record = await _asked(settings, after, lambda reader: reader.customer(identifier_id))
     if record is None:
         raise UnknownCustomerError
     return customer_answer(record, wiring.customer_projection(settings))
 
 
-async def _lifecycle(settings: Settings, ref: str) -> Answer:
+async def _lifecycle(settings: Settings, ref: str, after: Positions) -> Answer:
     identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
     by = Assessment(wiring.customer_projection(settings), settings.stages, settings.alive)
-    answer = await _asked(settings, lambda reader: lifecycle_answer(reader, identifier_id, by, _now_us()))
+    answer = await _asked(settings, after, lambda reader: lifecycle_answer(reader, identifier_id, by, _now_us()))
     if answer is None:
         raise UnknownCustomerError
     return answer
 
 
-async def _list(settings: Settings, given: ListParameters) -> Answer:
+async def _list(settings: Settings, given: ListParameters, after: Positions) -> Answer:
     rules = settings.stages.version
-    return await _asked(settings, lambda reader: list_answer(reader, given, rules=rules, now_us=_now_us()))
+    return await _asked(settings, after, lambda reader: list_answer(reader, given, rules=rules, now_us=_now_us()))
 
 
-async def _timeline(settings: Settings, ref: str, given: TimelineParameters) -> Answer:
+async def _timeline(settings: Settings, ref: str, given: TimelineParameters, after: Positions) -> Answer:
     identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
     wanted = given.wanted()
     before = None if given.cursor is None else decode_cursor(given.cursor, wanted)
     page = await _asked(
-        settings, lambda reader: reader.timeline(identifier_id, wanted, limit=given.limit, before=before)
+        settings, after, lambda reader: reader.timeline(identifier_id, wanted, limit=given.limit, before=before)
     )
     if page is None:
         raise UnknownCustomerError

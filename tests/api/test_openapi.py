@@ -58,13 +58,13 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     timeline = document["paths"]["/v1/customers/{ref}/timeline"]["get"]
     limit = next(p for p in timeline["parameters"] if p["name"] == "limit")["schema"]
     assert (limit["default"], limit["minimum"], limit["maximum"]) == (50, 1, 200)
-    assert set(timeline["responses"]) == {"200", "304", "400", "404", "422", "500", "503"}
-    for status in ("400", "404", "422", "500", "503"):
+    assert set(timeline["responses"]) == {"200", "304", "400", "404", "409", "422", "500", "503"}
+    for status in ("400", "404", "409", "422", "500", "503"):
         assert set(timeline["responses"][status]["content"]) == {"application/problem+json"}
     listing = document["paths"]["/v1/customers"]["get"]
     stages = next(p for p in listing["parameters"] if p["name"] == "stage")["schema"]["anyOf"][0]["enum"]
     assert stages == ["prospect", "new", "active", "loyal", "at_risk", "churned", "won_back"]
-    assert set(listing["responses"]) == {"200", "304", "400", "422", "500", "503"}
+    assert set(listing["responses"]) == {"200", "304", "400", "409", "422", "500", "503"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

@@ -20,6 +20,7 @@ from view_rows import (
 )
 
 from customer_timeline.projections.postgres.reader import PostgresReader
+from customer_timeline.projections.progress import DeadPosition, PartitionProgress
 from customer_timeline.projections.reading import (
     TimelineFilter,
     TimelineKey,
@@ -28,6 +29,7 @@ from customer_timeline.projections.reading import (
     ViewsOutOfDateError,
 )
 from customer_timeline.schemas.decoded import to_micros
+from customer_timeline.schemas.position_token import EventPosition
 
 pytestmark = pytest.mark.anyio
 ANN, ANN_PHONE, BOB = ("email", "ann@example.com"), ("phone", "+14155550123"), ("email", "bob@example.com")
@@ -344,6 +346,41 @@ async def test_a_dead_letter_keeps_the_original_bytes(read: Read) -> None:
     found = await reader.dead_letter("touchpoints", 1, 7)
     assert found == views.letters[0]
     assert await reader.dead_letter("touchpoints", 1, 8) is None
+
+
+async def test_the_progress_of_a_topic_is_that_of_its_partitions_and_of_no_other(read: Read) -> None:
+    views = Views()
+    topic_id = "0b8f6a52-3c9f-4a0e-9d0c-7e1d5b2f4a61"
+    views.progress["touchpoints", 0] = PartitionProgress(topic_id, 5, us("2026-03-01T00:00:00.000001Z"))
+    views.progress["touchpoints", 3] = PartitionProgress(None, 1 << 40, None)
+    views.progress["other", 0] = PartitionProgress(topic_id, 7, None)
+    reader = read(views)
+    assert await reader.progress("touchpoints") == {
+        0: PartitionProgress(topic_id, 5, us("2026-03-01T00:00:00.000001Z")),
+        3: PartitionProgress(None, 1 << 40, None),
+    }
+    assert await reader.progress("elsewhere") == {}
+
+
+async def test_progress_of_another_projection_version_is_refused(read: Read) -> None:
+    views = Views(version="customer-0-other")
+    views.progress["touchpoints", 0] = PartitionProgress(None, 5, None)
+    with pytest.raises(ViewsOutOfDateError):
+        await read(views).progress("touchpoints")
+
+
+async def test_of_some_positions_the_dead_letters_are_told_with_their_reason(read: Read) -> None:
+    views = Views()
+    views.dead_letter(7, "not_json", "2026-03-01T00:00:00Z")
+    views.dead_letter(9, "unknown_type", "2026-03-02T00:00:00Z")
+    views.dead_letter(11, "unknown_type", "2026-03-02T00:00:00Z")
+    asked = [EventPosition(1, 9), EventPosition(1, 8), EventPosition(0, 11), EventPosition(1, 7)]
+    reader = read(views)
+    assert await reader.dead_positions("touchpoints", asked) == (
+        DeadPosition(1, 7, "not_json"),
+        DeadPosition(1, 9, "unknown_type"),
+    )
+    assert await reader.dead_positions("elsewhere", asked) == ()
 
 
 async def test_a_thing_is_no_reference_to_a_customer(read: Read) -> None:
