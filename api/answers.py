@@ -7,14 +7,17 @@ query. The shapes are `api.models`.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
 from customer_timeline.api.cursors import encode_cursor
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.cuts import Past
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
 from customer_timeline.projections.reading import CustomerRecord, TimelineFilter, TimelinePage, TimelineRow
+
+_NO_CUT: Final = b',"cut":null}'
 
 
 class Answer(NamedTuple):
@@ -52,23 +55,38 @@ def customer_answer(record: CustomerRecord, projection: CustomerProjection) -> A
         }
     )
     version = content_hash(content)
-    return Answer(content[:-1] + b',"version":"' + version.encode() + b'"}', version)
+    return Answer(content[:-1] + b',"version":"' + version.encode() + b'","cut":null}', version)
 
 
-def timeline_answer(page: TimelinePage, wanted: TimelineFilter) -> Answer:
-    """One page of a timeline."""
-    cursor = encode_cursor(page.rows[-1].key, wanted) if page.more else None
+def timeline_answer(page: TimelinePage, wanted: TimelineFilter, past: Past | None = None) -> Answer:
+    """One page of a timeline, of today or of the past."""
+    cursor = encode_cursor(page.rows[-1].key, wanted, past) if page.more else None
     items = ",".join([_item(row) for row in page.rows])
-    body = f'{{"items":[{items}],"next_cursor":{"null" if cursor is None else chr(34) + cursor + chr(34)}}}'.encode()
+    shown = "null" if cursor is None else f'"{cursor}"'
+    body = f'{{"items":[{items}],"next_cursor":{shown},"cut":null}}'.encode()
     return Answer(body, content_hash(body))
+
+
+def of_the_past(answer: Answer, past: Past, complete: bool | None) -> Answer:
+    """The same answer, saying at which cut it was given and whether all that was recorded by then is applied."""
+    cut = orjson.dumps(
+        {
+            "as_of": rfc3339_or_none(past.cut.as_of_us),
+            "known_at": rfc3339_or_none(past.cut.known_at_us),
+            "identity": past.who,
+            "complete": complete,
+        }
+    )
+    body = answer.body.removesuffix(_NO_CUT) + b',"cut":' + cut + b"}"
+    return Answer(body, content_hash(answer.version.encode() + cut), weak=answer.weak)
 
 
 def _item(row: TimelineRow) -> str:
     # The stored event is a JSON object with members (an envelope), so ours go in front of them; names cannot collide,
     # for attributes of a CloudEvent have no underscore and none is called position.
+    position = "null" if row.offset is None else f'{{"partition":{row.partition},"offset":{row.offset}}}'
     return (
-        f'{{"event_id":"{row.event_id}","recorded_at":"{rfc3339(row.recorded_us)}",'
-        f'"position":{{"partition":{row.partition},"offset":{row.offset}}},'
+        f'{{"event_id":"{row.event_id}","recorded_at":"{rfc3339(row.recorded_us)}","position":{position},'
         f'"data_quality":{row.data_quality or "null"},{row.event[1:]}'
     )
 

@@ -15,6 +15,7 @@ from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
 from customer_timeline.api.view_lane import ViewLane
+from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.reading import TimelineReader
 
 _DESCRIPTION = """Customers as the log of touchpoints tells of them. Reads only.
@@ -23,13 +24,14 @@ Amounts are decimal text, instants RFC 3339 in UTC, ids lower-case UUIDs. Every 
 Every answer carries `X-Request-Id`; send your own to find it in the logs."""
 
 
-def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
-    """The API over `reader`, which it closes when the server stops."""
+def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig) -> FastAPI:
+    """The API over two readers, which it closes when the server stops."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await reader.aclose()
+        await past_reader.aclose()
 
     metrics = ApiMetrics()
     app = FastAPI(
@@ -42,7 +44,7 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(customers_router(reader, config))
+    app.include_router(customers_router(reader, past_reader, config))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

@@ -8,26 +8,24 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from customer_timeline.api import examples
-from customer_timeline.api.answers import customer_answer, timeline_answer
+from customer_timeline.api.answering import Answering
 from customer_timeline.api.caching import respond
 from customer_timeline.api.config import ApiConfig
-from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.documentation import not_modified, problem_responses
-from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
-from customer_timeline.api.lists import list_answer
 from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
-from customer_timeline.api.parameters import ListParameters, TimelineParameters
+from customer_timeline.api.parameters import CutParameters, ListParameters, TimelineParameters
 from customer_timeline.api.problems import (
     INTERNAL,
     INVALID_CURSOR,
     INVALID_PARAMETER,
     INVALID_REFERENCE,
     STAGES_BEING_ASSESSED,
+    TOO_MANY_TO_RESTORE,
     UNKNOWN_CUSTOMER,
     VIEWS_UNAVAILABLE,
-    ProblemError,
 )
-from customer_timeline.api.references import MAX_LENGTH, identifier_id_of
+from customer_timeline.api.references import MAX_LENGTH
+from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.reading import TimelineReader
 
 Reference = Annotated[
@@ -73,14 +71,16 @@ _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A page.",
     },
     304: not_modified(),
-    **problem_responses(INVALID_CURSOR, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED),
+    **problem_responses(
+        INVALID_CURSOR, INVALID_PARAMETER, TOO_MANY_TO_RESTORE, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED
+    ),
 }
 
 
-def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
+def customers_router(reader: TimelineReader, past_reader: CutReader, config: ApiConfig) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
-    assessment = Assessment(config.projection, config.rules, config.alive)
+    answering = Answering(reader, past_reader, config)
 
     @router.get(
         "",
@@ -90,8 +90,7 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         responses=_LIST_RESPONSES,
     )
     async def customers(request: Request, given: Annotated[ListParameters, Query()]) -> Response:
-        answer = await list_answer(reader, given, rules=config.rules.version, now_us=config.now_us())
-        return respond(request, answer)
+        return respond(request, await answering.customers(given))
 
     @router.get(
         "/{ref:path}/timeline",
@@ -101,43 +100,26 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         responses=_TIMELINE_RESPONSES,
     )
     async def timeline(ref: Reference, request: Request, given: Annotated[TimelineParameters, Query()]) -> Response:
-        wanted = given.wanted()
-        before = None if given.cursor is None else decode_cursor(given.cursor, wanted)
-        page = await reader.timeline(
-            identifier_id_of(ref, config.identifiers), wanted, limit=given.limit, before=before
-        )
-        if page is None:
-            raise _unknown_customer()
-        return respond(request, timeline_answer(page, wanted))
+        return respond(request, await answering.timeline(ref, given))
 
     @router.get(
         "/{ref:path}/lifecycle",
         operation_id="customer_lifecycle",
-        summary="Where a customer stands now, why, and what will be if nothing happens",
+        summary="Where a customer stands, why, and what will be if nothing happens",
         response_model=None,
         responses=_LIFECYCLE_RESPONSES,
     )
-    async def lifecycle(ref: Reference, request: Request) -> Response:
-        answer = await lifecycle_answer(reader, identifier_id_of(ref, config.identifiers), assessment, config.now_us())
-        if answer is None:
-            raise _unknown_customer()
-        return respond(request, answer)
+    async def lifecycle(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.lifecycle(ref, given))
 
     @router.get(
         "/{ref:path}",
         operation_id="customer",
-        summary="A customer now",
+        summary="A customer, now or as of another time",
         response_model=None,
         responses=_VIEW_RESPONSES,
     )
-    async def customer(ref: Reference, request: Request) -> Response:
-        record = await reader.customer(identifier_id_of(ref, config.identifiers))
-        if record is None:
-            raise _unknown_customer()
-        return respond(request, customer_answer(record, config.projection))
+    async def customer(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.customer(ref, given))
 
     return router
-
-
-def _unknown_customer() -> ProblemError:
-    return ProblemError(UNKNOWN_CUSTOMER, "No event named this identifier, or none that was applied yet.")

@@ -63,6 +63,7 @@ CUSTOMER: Final[dict[str, Any]] = {
         "median_gap_days": None,
     },
     "version": "5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7",
+    "cut": None,
 }
 
 LIFECYCLE: Final[dict[str, Any]] = {
@@ -142,6 +143,7 @@ CUSTOMERS: Final[dict[str, Any]] = {
     "counts": {"prospect": 3, "new": 0, "active": 12, "loyal": 4, "at_risk": 1, "churned": 7, "won_back": 0},
     "at": "2026-06-20T08:00:00Z",
     "next_cursor": None,
+    "cut": None,
 }
 
 TIMELINE: Final[dict[str, Any]] = {
@@ -168,4 +170,5 @@ TIMELINE: Final[dict[str, Any]] = {
         }
     ],
     "next_cursor": None,
+    "cut": None,
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from customer_timeline.projections.alive import AliveParameters
+from customer_timeline.projections.cuts import IdentityAt
 from customer_timeline.projections.lifecycle import Flag, Stage
 
 Amount = Annotated[str, Field(description="Exact decimal as text.", examples=["107.50"], pattern=r"^-?\d+(\.\d+)?$")]
@@ -81,8 +82,22 @@ class PurchasesView(Shape):
     median_gap_days: float | None = Field(description="Between purchase days; null below two of them.")
 
 
+class CutView(Shape):
+    """At which cut in two times an answer was given."""
+
+    as_of: AwareDatetime | None = Field(description="What happened later does not count.")
+    known_at: AwareDatetime | None = Field(description="What was recorded later does not count.")
+    identity: IdentityAt = Field(description="Who is who: by the facts at the cut, or by all that is known today.")
+    complete: bool | None = Field(
+        description="Whether all that was recorded until `known_at` is applied by now; null without `known_at`."
+    )
+
+
+Cut = Annotated[CutView | None, Field(description="Null: the present, nothing left out.")]
+
+
 class CustomerView(Shape):
-    """A customer now."""
+    """A customer, now or at a cut."""
 
     customer_id: Id = Field(description="The id of the identifier that was seen first.")
     former_ids: list[Id] = Field(description="The ids of all other identifiers; each names this customer too.")
@@ -91,8 +106,9 @@ class CustomerView(Shape):
     activity: ActivityView
     purchases: PurchasesView
     version: str = Field(
-        description="Hash of the content; also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
+        description="Hash of the content; without a cut also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
     )
+    cut: Cut
 
 
 class EvidenceView(Shape):
@@ -193,11 +209,14 @@ class LifecycleView(Shape):
     contracts: list[ContractView]
     satisfaction: SatisfactionView
     rules_version: str = Field(description="Of the code and the thresholds.", examples=["1-5a9ad4d0"])
-    at: AwareDatetime = Field(description="The instant that the answer is about; no part of the ETag.")
+    at: AwareDatetime = Field(
+        description="The instant that the answer is about: `as_of`, else `known_at`, else now; no part of the ETag."
+    )
+    cut: Cut
 
 
 class ListedCustomer(Shape):
-    """A customer in a list. Stage and flags are those of `at`, the rest is the present."""
+    """A customer in a list. Stage and flags are those of `at`, the rest is the present, or the cut."""
 
     customer_id: Id
     stage: Stage
@@ -231,6 +250,7 @@ class CustomerListView(Shape):
     counts: StageCounts = Field(description="The same for every stage, with the flag that was asked for.")
     at: AwareDatetime = Field(description="The instant that the list is about; all its pages are about the same.")
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+    cut: Cut
 
 
 class PositionView(Shape):
@@ -247,7 +267,9 @@ class TimelineItem(BaseModel):
 
     event_id: Id
     recorded_at: AwareDatetime
-    position: PositionView
+    position: PositionView | None = Field(
+        description="Null at a `known_at` cut where another record stands for the event today."
+    )
     data_quality: list[dict[str, Any]] | None = Field(description="Identifiers that were dropped, and why; no values.")
     id: str
     source: str
@@ -261,6 +283,7 @@ class TimelineView(Shape):
 
     items: list[TimelineItem]
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+    cut: Cut
 
 
 class Problem(BaseModel):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
+from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.cuts import Cut, IdentityAt
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter
-from customer_timeline.schemas.decoded import to_micros
+from customer_timeline.schemas.decoded import EPOCH, to_micros
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
 
@@ -27,6 +30,18 @@ def _instant_us(value: Any) -> int:
     except ValueError as exc:
         raise ValueError("there is no such date or time of day") from exc
     return min(max(micros, 0), LATEST_US)  # no event lies outside
+
+
+def _instant_or_date(value: Any) -> int | date:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError as exc:
+            raise ValueError("there is no such date") from exc
+    try:
+        return _instant_us(value)
+    except ValueError as exc:
+        raise ValueError(f"{exc}; or a date such as 2026-03-31, which means its end in the business time zone") from exc
 
 
 def _limit(value: Any) -> int:
@@ -42,10 +57,56 @@ Instant = Annotated[
 ]
 
 
-class TimelineParameters(BaseModel):
-    """Query parameters of a timeline. Unknown ones are refused: a mistyped filter must not list everything."""
+Moment = Annotated[
+    int | date,
+    BeforeValidator(_instant_or_date),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"format": "date-time"}, {"format": "date"}],
+            "examples": ["2026-03-01T00:00:00Z", "2026-03-31"],
+        }
+    ),
+]
+
+
+class CutParameters(BaseModel):
+    """Query parameters of every read: at what cut in two times, and who is who there. Unknown ones are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: Moment | None = Field(
+        default=None,
+        description="Only what had happened by then, this instant included. A date: its end in the business time zone.",
+    )
+    known_at: Moment | None = Field(
+        default=None,
+        description="Only what had been recorded by then: later events, corrections and retractions do not count.",
+    )
+    identity: IdentityAt | None = Field(
+        default=None,
+        description="Who is who: by the facts at the `cut`, or by all that is known today (`current`). "
+        "Default: `cut`; in lists `current`.",
+    )
+
+    @property
+    def cuts(self) -> bool:
+        """Whether anything but the present is asked for."""
+        return self.as_of is not None or self.known_at is not None
+
+    def cut(self, calendar: BusinessCalendar) -> Cut:
+        """The instants; a date stands for the last one of that day."""
+        return Cut(_last_us(self.as_of, calendar), _last_us(self.known_at, calendar))
+
+
+def _last_us(moment: int | date | None, calendar: BusinessCalendar) -> int | None:
+    if isinstance(moment, date):
+        return min(calendar.midnight_us(moment.toordinal() - EPOCH.toordinal() + 1) - 1, LATEST_US)
+    return moment
+
+
+class TimelineParameters(CutParameters):
+    """Query parameters of a timeline. Unknown ones are refused: a mistyped filter must not list everything."""
 
     limit: Annotated[int, BeforeValidator(_limit)] = Field(
         default=DEFAULT_LIMIT,
@@ -81,10 +142,8 @@ class TimelineParameters(BaseModel):
         return TimelineFilter(self.type, self.channel, self.from_, self.until)
 
 
-class ListParameters(BaseModel):
+class ListParameters(CutParameters):
     """Query parameters of a list of customers. Unknown ones are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: Stage | None = Field(default=None, description="Customers of one stage.")
     flag: Flag | None = Field(default=None, description="Customers with this flag, whichever stage won.")

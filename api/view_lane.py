@@ -67,5 +67,7 @@ class ViewLane:
 def _is_view(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
+    if scope["query_string"]:
+        return False
     path: str = scope["path"]
     return path.startswith(PREFIX) and not path.endswith(_OTHERS) and len(path) <= len(PREFIX) + MAX_LENGTH

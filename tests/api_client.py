@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import httpx
+from memory_cut_reader import MemoryCutReader
 from memory_reader import MemoryReader
 from view_rows import CODEC, PROJECTION, Views
 
@@ -24,4 +25,5 @@ def make_client(views: Views | TimelineReader | None = None, **changes: object) 
     reader = MemoryReader(views or Views()) if isinstance(views, Views | None) else views
     given = {"identifiers": CODEC.space, "projection": PROJECTION, "now_us": lambda: NOW_US, **changes}
     config = ApiConfig(**given)  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reader, config)), base_url=BASE_URL)
+    past = MemoryCutReader(views.records) if isinstance(views, Views) else MemoryCutReader()
+    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reader, past, config)), base_url=BASE_URL)

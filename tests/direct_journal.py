@@ -79,12 +79,16 @@ class DirectRun:
             for journal in journals:
                 journal.close()
         expected = reference(
-            [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in queues for r in q],
+            self.records(),
             self.codec,
             POLICY,
             CustomerProjection(BusinessCalendar(ZONE)),
         )
         return difference(expected, digest_of(self.url), recorded=True)
+
+    def records(self) -> list[Record]:
+        """The log, as the reference reads it."""
+        return [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in self._queues() for r in q]
 
     def _queues(self) -> list[list[_Fetched]]:
         queues: list[list[_Fetched]] = [[] for _ in range(max(partition for partition, _ in self.log) + 1)]

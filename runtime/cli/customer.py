@@ -11,13 +11,16 @@ import orjson
 import typer
 from pydantic import BaseModel, ValidationError
 
-from customer_timeline.api.answers import Answer, customer_answer, timeline_answer
-from customer_timeline.api.cursors import decode_cursor
-from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
-from customer_timeline.api.lists import list_answer
-from customer_timeline.api.parameters import DEFAULT_LIMIT, MAX_LIMIT, ListParameters, TimelineParameters
-from customer_timeline.api.references import identifier_id_of
-from customer_timeline.projections.reading import TimelineReader
+from customer_timeline.api.answering import Answering
+from customer_timeline.api.answers import Answer
+from customer_timeline.api.config import ApiConfig
+from customer_timeline.api.parameters import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    CutParameters,
+    ListParameters,
+    TimelineParameters,
+)
 from customer_timeline.runtime import customer_text, wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.settings import Settings, load_settings
@@ -28,15 +31,10 @@ _REFERENCE = typer.Argument(help="Any identifier_id ever given out, or kind:valu
 
 
 _JSON = typer.Option(False, "--json", help="What the API answers.")
+_AS_OF = typer.Option(None, "--as-of", help="Only what had happened by then: an instant, or a date for its end.")
+_KNOWN_AT = typer.Option(None, "--known-at", help="Only what had been recorded by then.")
+_IDENTITY = typer.Option(None, "--identity", help="Who is who: by the facts at the cut, or current.")
 Parameters = TypeVar("Parameters", bound=BaseModel)
-Result = TypeVar("Result")
-
-
-class UnknownCustomerError(CustomerTimelineError):
-    """Nobody ever named the identifier (or the worker has not come to it yet)."""
-
-    def __init__(self) -> None:
-        super().__init__("No event named this identifier, or none that was applied yet.")
 
 
 class InvalidOptionsError(CustomerTimelineError):
@@ -55,20 +53,32 @@ def register(app: typer.Typer) -> None:
     app.add_typer(commands, name="customer")
 
 
-def show_command(ref: str = _REFERENCE, as_json: bool = _JSON) -> None:
-    """Show a customer now: identifiers, profile, activity, purchases."""
-    settings = load_settings()
-    answer = asyncio.run(_customer(settings, ref))
+def show_command(
+    ref: str = _REFERENCE,
+    as_of: str = _AS_OF,
+    known_at: str = _KNOWN_AT,
+    identity: str = _IDENTITY,
+    as_json: bool = _JSON,
+) -> None:
+    """Show a customer, now or at a cut: identifiers, profile, activity, purchases."""
+    given = _parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
+    answer = _answered(lambda answering: answering.customer(ref, given))
     if as_json:
         print(answer.body.decode())
     else:
         customer_text.print_customer(orjson.loads(answer.body), customer_text.console())
 
 
-def lifecycle_command(ref: str = _REFERENCE, as_json: bool = _JSON) -> None:
-    """Show where a customer stands now: stage, since when and until when, why, what was and what will be."""
-    settings = load_settings()
-    answer = asyncio.run(_lifecycle(settings, ref))
+def lifecycle_command(
+    ref: str = _REFERENCE,
+    as_of: str = _AS_OF,
+    known_at: str = _KNOWN_AT,
+    identity: str = _IDENTITY,
+    as_json: bool = _JSON,
+) -> None:
+    """Show where a customer stands: stage, since when and until when, why, what was and what will be."""
+    given = _parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
+    answer = _answered(lambda answering: answering.lifecycle(ref, given))
     if as_json:
         print(answer.body.decode())
     else:
@@ -85,13 +95,16 @@ def list_command(
     ),
     limit: int = typer.Option(DEFAULT_LIMIT, min=1, max=MAX_LIMIT, help="Customers at most."),
     cursor: str = typer.Option(None, help="next_cursor of the page before."),
+    as_of: str = _AS_OF,
+    known_at: str = _KNOWN_AT,
+    identity: str = _IDENTITY,
     as_json: bool = _JSON,
 ) -> None:
     """List customers by where they stand, with how many there are of each stage."""
     named = {"stage": stage, "flag": flag, "order": order, "limit": limit, "cursor": cursor}
-    given = _parameters(ListParameters, named)
-    settings = load_settings()
-    answer = asyncio.run(_list(settings, given))
+    cut = {"as_of": as_of, "known_at": known_at, "identity": identity}
+    given = _parameters(ListParameters, named | cut)
+    answer = _answered(lambda answering: answering.customers(given))
     if as_json:
         print(answer.body.decode())
         return
@@ -108,13 +121,16 @@ def timeline_command(
     from_: str = typer.Option(None, "--from", help="At this instant or later: 2026-03-01T00:00:00Z."),
     until: str = typer.Option(None, help="Before this instant."),
     cursor: str = typer.Option(None, help="next_cursor of the page before."),
+    as_of: str = _AS_OF,
+    known_at: str = _KNOWN_AT,
+    identity: str = _IDENTITY,
     as_json: bool = _JSON,
 ) -> None:
     """List a customer's events, newest first."""
     named = {"limit": limit, "type": type_, "channel": channel, "from": from_, "until": until, "cursor": cursor}
-    given = _parameters(TimelineParameters, named)
-    settings = load_settings()
-    answer = asyncio.run(_timeline(settings, ref, given))
+    cut = {"as_of": as_of, "known_at": known_at, "identity": identity}
+    given = _parameters(TimelineParameters, named | cut)
+    answer = _answered(lambda answering: answering.timeline(ref, given))
     if as_json:
         print(answer.body.decode())
         return
@@ -140,47 +156,23 @@ def _say_more(cursor: str | None) -> None:
         print(f"More: --cursor {cursor}", file=sys.stderr)
 
 
-async def _asked(settings: Settings, ask: Callable[[TimelineReader], Awaitable[Result]]) -> Result:
-    reader = wiring.reader(settings)
+def _answered(ask: Callable[[Answering], Awaitable[Answer]]) -> Answer:
+    """What the API would answer. Raises UnknownCustomerError."""
+    return asyncio.run(_asked(load_settings(), ask))
+
+
+async def _asked(settings: Settings, ask: Callable[[Answering], Awaitable[Answer]]) -> Answer:
+    reader, past_reader = wiring.reader(settings), wiring.cut_reader(settings)
+    clock = SystemClock()
+    config = ApiConfig(
+        identifiers=wiring.identifier_space(settings),
+        projection=wiring.customer_projection(settings),
+        now_us=lambda: to_micros(clock.now()),
+        rules=settings.stages,
+        alive=settings.alive,
+    )
     try:
-        return await ask(reader)
+        return await ask(Answering(reader, past_reader, config))
     finally:
         await reader.aclose()
-
-
-async def _customer(settings: Settings, ref: str) -> Answer:
-    identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
-    record = await _asked(settings, lambda reader: reader.customer(identifier_id))
-    if record is None:
-        raise UnknownCustomerError
-    return customer_answer(record, wiring.customer_projection(settings))
-
-
-async def _lifecycle(settings: Settings, ref: str) -> Answer:
-    identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
-    by = Assessment(wiring.customer_projection(settings), settings.stages, settings.alive)
-    answer = await _asked(settings, lambda reader: lifecycle_answer(reader, identifier_id, by, _now_us()))
-    if answer is None:
-        raise UnknownCustomerError
-    return answer
-
-
-async def _list(settings: Settings, given: ListParameters) -> Answer:
-    rules = settings.stages.version
-    return await _asked(settings, lambda reader: list_answer(reader, given, rules=rules, now_us=_now_us()))
-
-
-async def _timeline(settings: Settings, ref: str, given: TimelineParameters) -> Answer:
-    identifier_id = identifier_id_of(ref, wiring.identifier_space(settings))
-    wanted = given.wanted()
-    before = None if given.cursor is None else decode_cursor(given.cursor, wanted)
-    page = await _asked(
-        settings, lambda reader: reader.timeline(identifier_id, wanted, limit=given.limit, before=before)
-    )
-    if page is None:
-        raise UnknownCustomerError
-    return timeline_answer(page, wanted)
-
-
-def _now_us() -> int:
-    return to_micros(SystemClock().now())
+        await past_reader.aclose()
