@@ -8,12 +8,21 @@ from __future__ import annotations
 from customer_timeline.api.answers import Answer, customer_answer, of_the_past, timeline_answer
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.cursors import decode_cursor
+from customer_timeline.api.differences import difference_answer
+from customer_timeline.api.late_report import closing_of, late_report_answer, late_report_csv
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
 from customer_timeline.api.lists import list_answer, past_list_answer
-from customer_timeline.api.parameters import CutParameters, ListParameters, TimelineParameters
+from customer_timeline.api.parameters import (
+    CutParameters,
+    DifferenceParameters,
+    LateEventParameters,
+    ListParameters,
+    TimelineParameters,
+)
 from customer_timeline.api.past import PastCustomer, past_of
 from customer_timeline.api.references import identifier_id_of
 from customer_timeline.projections.cut_reading import CutReader
+from customer_timeline.projections.cuts import Past
 from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -78,6 +87,23 @@ class Answering:
         if answer is None:
             raise UnknownCustomerError(at_a_cut=past is not None)
         return await self._said(answer, past)
+
+    async def difference(self, ref: str, given: DifferenceParameters) -> Answer:
+        """What changed of a customer between two instants of recording."""
+        identifier_id = identifier_id_of(ref, self._config.identifiers)
+        before, after = (Past(cut, given.identity) for cut in given.cuts(self._config.projection.calendar))
+        now_us = self._config.now_us()
+        answer = await difference_answer(self._past_reader, identifier_id, before, after, self._assessment, now_us)
+        if answer is None:
+            raise UnknownCustomerError(at_a_cut=True)
+        return answer
+
+    async def late_events(self, given: LateEventParameters) -> Answer:
+        """What late events changed in closed months, as JSON or CSV."""
+        calendar = self._config.projection.calendar
+        closing = closing_of(given.from_, given.until, given.close, self._config.now_us(), calendar)
+        answer = late_report_csv if given.format == "csv" else late_report_answer
+        return await answer(self._past_reader, closing, self._assessment)
 
     async def customer(self, ref: str, given: CutParameters) -> Answer:
         """The view of a customer."""

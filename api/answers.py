@@ -6,16 +6,17 @@ query. The shapes are `api.models`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from customer_timeline.api.cursors import encode_cursor
-from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
 from customer_timeline.projections.cuts import Past
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
-from customer_timeline.projections.reading import CustomerRecord, TimelineFilter, TimelinePage, TimelineRow
+from customer_timeline.projections.reading import CustomerRecord, Member, TimelineFilter, TimelinePage, TimelineRow
 
 _NO_CUT: Final = b',"cut":null}'
 
@@ -34,28 +35,33 @@ class Answer(NamedTuple):
 def customer_answer(record: CustomerRecord, projection: CustomerProjection) -> Answer:
     """The view of one customer. Equal content is equal bytes, so `version` changes exactly when the content does."""
     facts = projection.initial() if record.facts is None else projection.decode(record.facts)
-    seen = facts.seen
-    described = projection.describe(facts)
-    content = orjson.dumps(
-        {
-            "customer_id": record.customer_id,
-            "former_ids": [m.identifier_id for m in record.members if m.identifier_id != record.customer_id],
-            "identifiers": [
-                {
-                    "kind": m.kind,
-                    "value": m.value,
-                    "first_seen_at": rfc3339_or_none(m.first_seen_us),
-                    "last_seen_at": rfc3339(seen[m.identifier_id][1]) if m.identifier_id in seen else None,
-                }
-                for m in record.members
-            ],
-            "profile": described["profile"],
-            "activity": described["activity"],
-            "purchases": described["purchases"],
-        }
-    )
+    content = orjson.dumps(customer_content(record.customer_id, record.members, facts, projection))
     version = content_hash(content)
     return Answer(content[:-1] + b',"version":"' + version.encode() + b'","cut":null}', version)
+
+
+def customer_content(
+    customer_id: str, members: Sequence[Member], facts: CustomerFacts, projection: CustomerProjection
+) -> dict[str, Any]:
+    """What the view of one customer says."""
+    seen = facts.seen
+    described = projection.describe(facts)
+    return {
+        "customer_id": customer_id,
+        "former_ids": [m.identifier_id for m in members if m.identifier_id != customer_id],
+        "identifiers": [
+            {
+                "kind": m.kind,
+                "value": m.value,
+                "first_seen_at": rfc3339_or_none(m.first_seen_us),
+                "last_seen_at": rfc3339(seen[m.identifier_id][1]) if m.identifier_id in seen else None,
+            }
+            for m in members
+        ],
+        "profile": described["profile"],
+        "activity": described["activity"],
+        "purchases": described["purchases"],
+    }
 
 
 def timeline_answer(page: TimelinePage, wanted: TimelineFilter, past: Past | None = None) -> Answer:

@@ -9,11 +9,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from customer_timeline.api import documentation, problems
+from customer_timeline.api.answering import Answering
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.customers import customers_router
 from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
+from customer_timeline.api.reports import reports_router
 from customer_timeline.api.view_lane import ViewLane
 from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.reading import TimelineReader
@@ -44,7 +46,9 @@ def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(customers_router(reader, past_reader, config))
+    answering = Answering(reader, past_reader, config)
+    app.include_router(customers_router(answering))
+    app.include_router(reports_router(answering))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from customer_timeline.api import examples
 from customer_timeline.api.answering import Answering
 from customer_timeline.api.caching import respond
-from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.documentation import not_modified, problem_responses
-from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
-from customer_timeline.api.parameters import CutParameters, ListParameters, TimelineParameters
+from customer_timeline.api.models import CustomerListView, CustomerView, DifferenceView, LifecycleView, TimelineView
+from customer_timeline.api.parameters import CutParameters, DifferenceParameters, ListParameters, TimelineParameters
 from customer_timeline.api.problems import (
     INTERNAL,
     INVALID_CURSOR,
@@ -25,8 +24,6 @@ from customer_timeline.api.problems import (
     VIEWS_UNAVAILABLE,
 )
 from customer_timeline.api.references import MAX_LENGTH
-from customer_timeline.projections.cut_reading import CutReader
-from customer_timeline.projections.reading import TimelineReader
 
 Reference = Annotated[
     str,
@@ -65,6 +62,14 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
     ),
 }
+_DIFFERENCE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": DifferenceView,
+        "description": "The difference.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS),
+}
 _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": CustomerListView,
@@ -77,10 +82,9 @@ _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def customers_router(reader: TimelineReader, past_reader: CutReader, config: ApiConfig) -> APIRouter:
+def customers_router(answering: Answering) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
-    answering = Answering(reader, past_reader, config)
 
     @router.get(
         "",
@@ -111,6 +115,16 @@ def customers_router(reader: TimelineReader, past_reader: CutReader, config: Api
     )
     async def lifecycle(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
         return respond(request, await answering.lifecycle(ref, given))
+
+    @router.get(
+        "/{ref:path}/diff",
+        operation_id="customer_diff",
+        summary="What changed of a customer between two instants of recording, and the events that did it",
+        response_model=None,
+        responses=_DIFFERENCE_RESPONSES,
+    )
+    async def difference(ref: Reference, request: Request, given: Annotated[DifferenceParameters, Query()]) -> Response:
+        return respond(request, await answering.difference(ref, given))
 
     @router.get(
         "/{ref:path}",

@@ -253,6 +253,63 @@ class CustomerListView(Shape):
     cut: Cut
 
 
+class FieldChangeView(Shape):
+    """A field that differs."""
+
+    field: str = Field(description="Dotted path into the view.", examples=["purchases.by_currency.USD.gross"])
+    before: Any
+    after: Any
+    event_ids: list[Id] = Field(
+        description="Events that alone would change it; all of the difference where none alone does."
+    )
+
+
+class DifferingEventView(Shape):
+    """An event that only one side knows, or each side in another record."""
+
+    event_id: Id
+    type: str
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    how: Literal["added", "removed", "corrected"]
+
+
+class DifferenceView(Shape):
+    """What changed of a customer between two instants of recording."""
+
+    changes: list[FieldChangeView] = Field(description="By field; `lifecycle.stage` and `.flags` are those of `at`.")
+    events: list[DifferingEventView] = Field(description="Oldest first.")
+    as_of: AwareDatetime | None
+    known_from: AwareDatetime
+    known_to: AwareDatetime | None
+    identity: IdentityAt
+    complete: bool | None = Field(description="Whether all that was recorded until `known_to` is applied by now.")
+    at: AwareDatetime = Field(description="The instant of stage and flags: `as_of`, else `known_to`, else now.")
+
+
+class FigureChangeView(Shape):
+    """By how much one figure of a closed month changed."""
+
+    month: str = Field(description="In the business time zone.", examples=["2026-03"])
+    measure: Literal["events", "revenue", "new_customers", "stage"] = Field(
+        description="Revenue: gross less refunds. New customers: first purchase in the month. Stage: at its end."
+    )
+    key: str | None = Field(description="Currency of revenue, stage of a count by stage.", examples=["USD"])
+    change: str = Field(description="Exact decimal as text; to be added to the figure that was reported.")
+
+
+class LateEventsView(Shape):
+    """What was recorded in a window and changed months that were closed."""
+
+    from_: AwareDatetime = Field(alias="from", description="Included.")
+    until: AwareDatetime = Field(description="Excluded.")
+    close: AwareDatetime = Field(description="Months that ended by then are closed.")
+    customers: int = Field(ge=0, description="Customers of whom something changed.")
+    changes: list[FigureChangeView] = Field(description="By month, measure and key; what did not change is left out.")
+    identity: IdentityAt
+    complete: bool | None = Field(description="Whether all that was recorded in the window is applied by now.")
+
+
 class PositionView(Shape):
     """Where the record of the event stands in the log."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
 from customer_timeline.projections.calendar import BusinessCalendar
@@ -103,6 +103,49 @@ def _last_us(moment: int | date | None, calendar: BusinessCalendar) -> int | Non
     if isinstance(moment, date):
         return min(calendar.midnight_us(moment.toordinal() - EPOCH.toordinal() + 1) - 1, LATEST_US)
     return moment
+
+
+class DifferenceParameters(BaseModel):
+    """Query parameters of what changed between two instants of recording. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    known_from: Moment = Field(description="What had been recorded by then, this instant included, was known before.")
+    known_to: Moment | None = Field(
+        default=None, description="What had been recorded by then is known after; default: all that is."
+    )
+    as_of: Moment | None = Field(default=None, description="On both sides only what had happened by then.")
+    identity: IdentityAt = Field(
+        default="cut", description="Who is who on each side: by what it knew, or by all that is known (`current`)."
+    )
+
+    def cuts(self, calendar: BusinessCalendar) -> tuple[Cut, Cut]:
+        """Before and after; a date stands for its last instant."""
+        as_of_us = _last_us(self.as_of, calendar)
+        return Cut(as_of_us, _last_us(self.known_from, calendar)), Cut(as_of_us, _last_us(self.known_to, calendar))
+
+
+class LateEventParameters(BaseModel):
+    """Query parameters of the late-event report. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: Instant | None = Field(
+        default=None, alias="from", description="Recorded at this instant or later; default: the close."
+    )
+    until: Instant | None = Field(default=None, description="Recorded before this instant; default: now.")
+    close: Instant | None = Field(
+        default=None,
+        description="Months that ended by then are closed; default: the begin of this month in the business time zone.",
+    )
+    format: Literal["json", "csv"] = Field(default="json", description="CSV: one line a figure (RFC 4180).")
+
+    @model_validator(mode="after")
+    def _window_has_a_length(self) -> Self:
+        begin = self.close if self.from_ is None else self.from_
+        if begin is not None and self.until is not None and begin >= self.until:
+            raise ValueError("until must be later than from (or, without from, than close)")
+        return self
 
 
 class TimelineParameters(CutParameters):

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from customer_timeline.projections.cuts import Cut, Past
+from customer_timeline.projections.differences import Difference
 from customer_timeline.projections.reading import (
     CustomerFilter,
     CustomerKey,
@@ -46,6 +47,13 @@ class Horizon(NamedTuple):
         if cut.known_at_us is None:
             return None
         return self.passed_us is not None and cut.known_at_us <= self.passed_us
+
+
+class Window(NamedTuple):
+    """From one instant (included) until another (excluded), in microseconds since 1970."""
+
+    from_us: int
+    until_us: int
 
 
 class CutReader(Protocol):
@@ -97,6 +105,17 @@ class CutReader(Protocol):
 
         Raises StagesBeingAssessedError where customers were assessed by another version than `rules`, and
         TooManyToRestoreError where more customers than it can would have to be put together again.
+        """
+        ...
+
+    async def difference(self, identifier_id: str, before: Past, after: Past) -> Difference | None:
+        """What lies between two cuts of the customer that holds the identifier; None where neither knows it."""
+        ...
+
+    async def changed_customers(self, recorded: Window, occurred_before_us: int) -> tuple[str, ...]:
+        """Customers of today of whom something that happened before an instant was recorded within a window.
+
+        Corrections and retractions of such events among it. Raises TooManyToRestoreError.
         """
         ...
 

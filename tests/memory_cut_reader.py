@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from reference.log_model import Record, Then, log_then
 from view_rows import CODEC, PROJECTION
 
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.cut_reading import Horizon
-from customer_timeline.projections.cuts import Past
+from customer_timeline.projections.cut_reading import Horizon, Window
+from customer_timeline.projections.cuts import Cut, Past
+from customer_timeline.projections.differences import Difference, Side
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.reading import (
     CustomerFilter,
@@ -110,6 +111,44 @@ class MemoryCutReader:
         rows = [row for row in rows if after is None or place(row.key(wanted.order)) > place(after)]
         return CustomerPage(tuple(rows[:limit]), more=len(rows) > limit, counts=counts)
 
+    async def difference(self, identifier_id: str, before: Past, after: Past) -> Difference | None:
+        sides = [self._side(identifier_id, past) for past in (before, after)]
+        if sides == [None, None]:
+            return None
+        earlier, later = ({} if side is None else side[1] for side in sides)
+        common = self._projection.initial()
+        for value in earlier.keys() & later.keys():
+            self._projection.apply(common, later[value])
+        return Difference(
+            None if sides[0] is None else sides[0][0],
+            None if sides[1] is None else sides[1][0],
+            self._projection.encode(common).decode(),
+            _in_order(event for value, event in earlier.items() if value not in later),
+            _in_order(event for value, event in later.items() if value not in earlier),
+        )
+
+    async def changed_customers(self, recorded: Window, occurred_before_us: int) -> tuple[str, ...]:
+        before, after = (Past(Cut(None, us - 1), "current") for us in recorded)
+        found = []
+        for customer_id in self._then(after).facts:
+            changed = await self.difference(customer_id, before, after)
+            events = () if changed is None else (*changed.removed, *changed.added)
+            if any(event.occurred_us < occurred_before_us for event in events):
+                found.append(customer_id)
+        return tuple(found)
+
+    def _telling(self, event: DecodedEvent) -> tuple[object, ...]:
+        """What makes a record of an event another one: not its spelling."""
+        return event.event_id, event.revision, event.occurred_us, self._codec.canonical_hash(event.value)
+
+    def _side(self, identifier_id: str, past: Past) -> tuple[Side, dict[tuple[object, ...], DecodedEvent]] | None:
+        then = self._then(past)
+        customer_id = then.customer_of.get(identifier_id)
+        if customer_id is None:
+            return None
+        events = {self._telling(event): event for event in then.events[customer_id]}
+        return Side(customer_id, _record(then, customer_id).members), events
+
     async def aclose(self) -> None:
         pass
 
@@ -149,6 +188,10 @@ def _record(then: Then, customer_id: str) -> CustomerRecord:
     ]
     members.sort(key=lambda m: (m.first_seen_us is None, m.first_seen_us or 0, m.identifier_id))
     return CustomerRecord(customer_id, tuple(members), then.facts[customer_id] if then.events[customer_id] else None)
+
+
+def _in_order(events: Iterable[DecodedEvent]) -> tuple[DecodedEvent, ...]:
+    return tuple(sorted(events, key=lambda event: (event.occurred_us, event.event_id)))
 
 
 def _matches(event: DecodedEvent, wanted: TimelineFilter) -> bool:

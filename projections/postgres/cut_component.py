@@ -92,9 +92,9 @@ class CutSnapshot:
             )
         ]
 
-    def decoded(self, value: str, recorded_at: datetime) -> DecodedEvent:
-        """A stored event, as the codec would hand it over."""
-        return self._codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
+    def at(self, cut: Cut) -> CutSnapshot:
+        """Another cut of the same snapshot."""
+        return CutSnapshot(self.fetch, cut, self._codec, self._policy)
 
     # -- whose -----------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class CutSnapshot:
     async def _mentions(self, component: Component, ring: Iterable[str]) -> None:
         rows = await self.fetch("EXECUTE superseded_at (%s, %s, %s)", (uuid_array(ring), *self.times))
         for value, recorded_at in rows:
-            component.learn_mention(self.decoded(value, recorded_at))
+            component.learn_mention(decoded(self._codec, value, recorded_at))
 
     async def _partners(self, component: Component) -> None:
         asked = component.maybe_shared()
@@ -177,7 +177,7 @@ class CutSnapshot:
         rows = await self.fetch(
             "EXECUTE restored_at (%s, %s, %s)", (uuid_array(names), uuid_array(things), self.times[1])
         )
-        events = [self.decoded(value, recorded_at) for value, recorded_at in rows]
+        events = [decoded(self._codec, value, recorded_at) for value, recorded_at in rows]
         return [event for event in events if event.occurred_us <= self._cut.until_us]
 
     # -- things ----------------------------------------------------------------------------------------------------
@@ -202,13 +202,18 @@ class CutSnapshot:
         while wanted:
             asked = uuid_array(sorted(wanted))
             naming = await self.fetch("EXECUTE naming_things_at (%s, %s, %s)", (asked, *self.times))
-            found = [self.decoded(value, recorded_at) for value, recorded_at in naming]
+            found = [decoded(self._codec, value, recorded_at) for value, recorded_at in naming]
             found += await self._restored((), wanted)
             events.update({event.event_id: event for event in found})
             known |= wanted
             wanted = {thing.thing_id for event in found for thing in event.things} - known
         rows_of = named_things(events.values())
         return {thing_id for thing_id in rows_of if owner_of(thing_id, rows_of) in members}
+
+
+def decoded(codec: Codec, value: str, recorded_at: datetime) -> DecodedEvent:
+    """A stored event, as the codec would hand it over."""
+    return codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
 
 
 def instant(micros: int | None) -> datetime | str:

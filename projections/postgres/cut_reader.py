@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -11,11 +11,12 @@ from typing import Any, Final
 import orjson
 
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.cut_reading import Horizon
+from customer_timeline.projections.cut_reading import Horizon, TooManyToRestoreError, Window
 from customer_timeline.projections.cuts import Cut, Past
+from customer_timeline.projections.differences import Difference, Side
 from customer_timeline.projections.postgres.copy_text import uuid_array
-from customer_timeline.projections.postgres.cut_component import CutSnapshot, Whole, instant
-from customer_timeline.projections.postgres.cut_lists import CutList
+from customer_timeline.projections.postgres.cut_component import CutSnapshot, Whole, decoded, instant
+from customer_timeline.projections.postgres.cut_lists import MAX_RESTORED, CutList
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.reading import (
@@ -162,6 +163,26 @@ class PostgresCutReader:
             )
             return await found.page(wanted, rules, limit, after)
 
+    async def difference(self, identifier_id: str, before: Past, after: Past) -> Difference | None:
+        """See `CutReader.difference`."""
+        async with self._snapshot(self._pool, before.cut) as earlier:
+            later = earlier.at(after.cut)
+            side_before = await earlier.whole(identifier_id, before.who)
+            side_after = await later.whole(identifier_id, after.who)
+            if side_before is None and side_after is None:
+                return None
+            records_before = await self._records(earlier, side_before)
+            records_after = await self._records(later, side_after)
+        return await asyncio.to_thread(self._compared, side_before, side_after, records_before, records_after)
+
+    async def changed_customers(self, recorded: Window, occurred_before_us: int) -> tuple[str, ...]:
+        """See `CutReader.changed_customers`."""
+        instants = (from_micros(us) for us in (*recorded, occurred_before_us))
+        rows = await self._lists.fetch("EXECUTE changed_within (%s, %s, %s, %s)", (*instants, MAX_RESTORED + 1))
+        if len(rows) > MAX_RESTORED:
+            raise TooManyToRestoreError(MAX_RESTORED)
+        return tuple(row[0] for row in rows)
+
     async def aclose(self) -> None:
         """See `CutReader.aclose`."""
         await self._pool.aclose()
@@ -190,15 +211,42 @@ class PostgresCutReader:
             return self._folded(stored, whole.restored)
         return await asyncio.to_thread(self._folded, stored, whole.restored)
 
+    async def _records(self, snapshot: CutSnapshot, whole: Whole | None) -> dict[str, datetime]:
+        """When each record that counts was recorded, by the event as it is stored."""
+        if whole is None:
+            return {}
+        stored = dict(await snapshot.events(whole.anchors))
+        return {**stored, **{event.value.decode(): event.recorded_at for event in whole.restored}}
+
     def _folded(self, stored: Sequence[tuple[str, datetime]], restored: Sequence[DecodedEvent]) -> str:
         projection = self._projection
         facts = projection.initial()
         for value, recorded_at in stored:
-            event = self._codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
-            projection.apply(facts, event)
+            projection.apply(facts, decoded(self._codec, value, recorded_at))
         for event in restored:
             projection.apply(facts, event)
         return projection.encode(facts).decode()
+
+    def _compared(
+        self,
+        before: Whole | None,
+        after: Whole | None,
+        earlier: Mapping[str, datetime],
+        later: Mapping[str, datetime],
+    ) -> Difference:
+        common = [(value, later[value]) for value in earlier.keys() & later.keys()]
+        removed, added = earlier.keys() - later.keys(), later.keys() - earlier.keys()
+        return Difference(
+            None if before is None else Side(before.customer_id, before.members),
+            None if after is None else Side(after.customer_id, after.members),
+            self._folded(common, ()),
+            self._in_order(removed, earlier),
+            self._in_order(added, later),
+        )
+
+    def _in_order(self, values: Iterable[str], recorded: Mapping[str, datetime]) -> tuple[DecodedEvent, ...]:
+        events = [decoded(self._codec, value, recorded[value]) for value in values]
+        return tuple(sorted(events, key=lambda event: (event.occurred_us, event.event_id)))
 
 
 def _end(cut: Cut, wanted: TimelineFilter, before: TimelineKey | None) -> TimelineKey | None:

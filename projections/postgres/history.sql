@@ -248,3 +248,31 @@ LIMIT $3
 -- everybody: all identifiers, at most $1.
 PREPARE everybody (integer) AS
 SELECT identifier_id::text FROM identifier LIMIT $1
+
+-- changed_within: customers of today of whom something that happened before $3 was recorded from $1 (included) until $2.
+PREPARE changed_within (timestamptz, timestamptz, timestamptz, integer) AS
+WITH RECURSIVE recorded AS MATERIALIZED (
+    SELECT t.event_id, t.anchor_id, t.occurred_at FROM timeline AS t WHERE t.recorded_at >= $1 AND t.recorded_at < $2
+),
+stood AS MATERIALIZED (
+    SELECT anchor_id AS id FROM recorded WHERE anchor_id IS NOT NULL AND occurred_at < $3
+    UNION
+    SELECT unnest(s.names || s.thing_ids)
+    FROM recorded JOIN superseded AS s ON s.event_id = recorded.event_id
+    WHERE s.occurred_at < $3
+),
+owning (owner_id, via_thing_id, steps) AS (
+    SELECT t.owner_id, t.via_thing_id, 0 FROM stood JOIN thing AS t ON t.thing_id = stood.id
+    UNION ALL
+    SELECT t.owner_id, t.via_thing_id, owning.steps + 1
+    FROM owning
+    JOIN thing AS t ON t.thing_id = owning.via_thing_id
+    WHERE owning.owner_id IS NULL AND owning.steps < 5
+)
+SELECT customer_id::text
+FROM (
+    SELECT i.customer_id FROM stood JOIN identifier AS i ON i.identifier_id = stood.id
+    UNION
+    SELECT i.customer_id FROM owning JOIN identifier AS i ON i.identifier_id = owning.owner_id
+) AS changed
+LIMIT $4

@@ -1,31 +1,22 @@
-"""`customer-timeline customer show|timeline|lifecycle|list`: what the API answers, without the API."""
+"""`customer-timeline customer show|timeline|lifecycle|list|diff`: what the API answers, without the API."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import orjson
 import typer
-from pydantic import BaseModel, ValidationError
 
-from customer_timeline.api.answering import Answering
-from customer_timeline.api.answers import Answer
-from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.parameters import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     CutParameters,
+    DifferenceParameters,
     ListParameters,
     TimelineParameters,
 )
-from customer_timeline.runtime import customer_text, wiring
-from customer_timeline.runtime.clock import SystemClock
-from customer_timeline.runtime.settings import Settings, load_settings
-from customer_timeline.schemas.decoded import to_micros
-from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.runtime import customer_text
+from customer_timeline.runtime.asking import answered, parameters
 
 _REFERENCE = typer.Argument(help="Any identifier_id ever given out, or kind:value (email:ann@example.com).")
 
@@ -34,13 +25,6 @@ _JSON = typer.Option(False, "--json", help="What the API answers.")
 _AS_OF = typer.Option(None, "--as-of", help="Only what had happened by then: an instant, or a date for its end.")
 _KNOWN_AT = typer.Option(None, "--known-at", help="Only what had been recorded by then.")
 _IDENTITY = typer.Option(None, "--identity", help="Who is who: by the facts at the cut, or current.")
-Parameters = TypeVar("Parameters", bound=BaseModel)
-
-
-class InvalidOptionsError(CustomerTimelineError):
-    """Options that the API would refuse as parameters."""
-
-    exit_code = 2
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +34,7 @@ def register(app: typer.Typer) -> None:
     commands.command("timeline")(timeline_command)
     commands.command("lifecycle")(lifecycle_command)
     commands.command("list")(list_command)
+    commands.command("diff")(diff_command)
     app.add_typer(commands, name="customer")
 
 
@@ -61,8 +46,8 @@ def show_command(
     as_json: bool = _JSON,
 ) -> None:
     """Show a customer, now or at a cut: identifiers, profile, activity, purchases."""
-    given = _parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
-    answer = _answered(lambda answering: answering.customer(ref, given))
+    given = parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
+    answer = answered(lambda answering: answering.customer(ref, given))
     if as_json:
         print(answer.body.decode())
     else:
@@ -77,8 +62,8 @@ def lifecycle_command(
     as_json: bool = _JSON,
 ) -> None:
     """Show where a customer stands: stage, since when and until when, why, what was and what will be."""
-    given = _parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
-    answer = _answered(lambda answering: answering.lifecycle(ref, given))
+    given = parameters(CutParameters, {"as_of": as_of, "known_at": known_at, "identity": identity})
+    answer = answered(lambda answering: answering.lifecycle(ref, given))
     if as_json:
         print(answer.body.decode())
     else:
@@ -103,8 +88,8 @@ def list_command(
     """List customers by where they stand, with how many there are of each stage."""
     named = {"stage": stage, "flag": flag, "order": order, "limit": limit, "cursor": cursor}
     cut = {"as_of": as_of, "known_at": known_at, "identity": identity}
-    given = _parameters(ListParameters, named | cut)
-    answer = _answered(lambda answering: answering.customers(given))
+    given = parameters(ListParameters, named | cut)
+    answer = answered(lambda answering: answering.customers(given))
     if as_json:
         print(answer.body.decode())
         return
@@ -129,8 +114,8 @@ def timeline_command(
     """List a customer's events, newest first."""
     named = {"limit": limit, "type": type_, "channel": channel, "from": from_, "until": until, "cursor": cursor}
     cut = {"as_of": as_of, "known_at": known_at, "identity": identity}
-    given = _parameters(TimelineParameters, named | cut)
-    answer = _answered(lambda answering: answering.timeline(ref, given))
+    given = parameters(TimelineParameters, named | cut)
+    answer = answered(lambda answering: answering.timeline(ref, given))
     if as_json:
         print(answer.body.decode())
         return
@@ -139,40 +124,24 @@ def timeline_command(
     _say_more(page["next_cursor"])
 
 
-def _parameters(model: type[Parameters], named: dict[str, object]) -> Parameters:
-    """Options as the API's parameters. Raises InvalidOptionsError."""
-    try:
-        return model.model_validate({name: value for name, value in named.items() if value is not None})
-    except ValidationError as exc:
-        told = "; ".join(
-            f"--{error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}"
-            for error in exc.errors(include_input=False)
-        )
-        raise InvalidOptionsError(f"Not valid: {told}.") from exc
+def diff_command(
+    ref: str = _REFERENCE,
+    known_from: str = typer.Option(..., "--known-from", help="What had been recorded by then was known before."),
+    known_to: str = typer.Option(None, "--known-to", help="What had been recorded by then is known after; else all."),
+    as_of: str = typer.Option(None, "--as-of", help="On both sides only what had happened by then."),
+    identity: str = typer.Option("cut", "--identity", help="Who is who: by what each side knew, or current."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show what changed of a customer between two instants of recording, and the events that did it."""
+    named = {"known_from": known_from, "known_to": known_to, "as_of": as_of, "identity": identity}
+    given = parameters(DifferenceParameters, named)
+    answer = answered(lambda answering: answering.difference(ref, given))
+    if as_json:
+        print(answer.body.decode())
+    else:
+        customer_text.print_difference(orjson.loads(answer.body), customer_text.console())
 
 
 def _say_more(cursor: str | None) -> None:
     if cursor:
         print(f"More: --cursor {cursor}", file=sys.stderr)
-
-
-def _answered(ask: Callable[[Answering], Awaitable[Answer]]) -> Answer:
-    """What the API would answer. Raises UnknownCustomerError."""
-    return asyncio.run(_asked(load_settings(), ask))
-
-
-async def _asked(settings: Settings, ask: Callable[[Answering], Awaitable[Answer]]) -> Answer:
-    reader, past_reader = wiring.reader(settings), wiring.cut_reader(settings)
-    clock = SystemClock()
-    config = ApiConfig(
-        identifiers=wiring.identifier_space(settings),
-        projection=wiring.customer_projection(settings),
-        now_us=lambda: to_micros(clock.now()),
-        rules=settings.stages,
-        alive=settings.alive,
-    )
-    try:
-        return await ask(Answering(reader, past_reader, config))
-    finally:
-        await reader.aclose()
-        await past_reader.aclose()

@@ -23,6 +23,7 @@ from reference.log_model import Record, log_then
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.cuts import NO_CUT, Cut, IdentityAt, Past
+from customer_timeline.projections.differences import Difference
 from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter, TimelinePage
 from customer_timeline.projections.stage_rules import StageRules
@@ -32,6 +33,7 @@ from customer_timeline.schemas.decoded import to_micros
 pytestmark = pytest.mark.anyio
 PROJECTION = CustomerProjection(BusinessCalendar(ZONE))
 RULES = StageRules()
+INSTANTS = (to_micros(FIRST_APPEND), to_micros(FIRST_APPEND) + 60_000)  # of recording: one each millisecond
 CODEC = Codec(POLICY, SECRET.encode())
 
 
@@ -92,6 +94,7 @@ async def differences_at(
 ) -> list[str]:
     """What the reader says at one cut, beside what the reference does."""
     found = []
+    other = Past(Cut(past.cut.as_of_us, random.choice(range(*INSTANTS))), past.who)
     for identifier_id in everybody:
         said, expected = await reader.customer(identifier_id, past), await memory.customer(identifier_id, past)
         if said != expected:
@@ -105,7 +108,18 @@ async def differences_at(
             identifier_id, past, instants
         ):
             found.append(f"{past} {identifier_id}: other events at their instants")
+        told = [await one.difference(identifier_id, past, other) for one in (reader, memory)]
+        if _apart(told[0]) != _apart(told[1]):
+            found.append(f"{past} to {other} {identifier_id}: {told[0]} instead of {told[1]}")
     return found + await list_differences(reader, memory, past, random)
+
+
+def _apart(found: Difference | None) -> tuple[object, ...] | None:
+    """A difference without the spelling of its records."""
+    if found is None:
+        return None
+    events = ([(e.event_id, e.revision, e.occurred_us) for e in part] for part in (found.removed, found.added))
+    return (*found[:3], *events)
 
 
 async def list_differences(reader: PostgresCutReader, memory: MemoryCutReader, past: Past, random: Random) -> list[str]:
