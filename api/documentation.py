@@ -41,6 +41,8 @@ _EXAMPLES: Final = {
     "/v1/customers/{ref}": examples.CUSTOMER,
     "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
     "/v1/customers/{ref}/timeline": examples.TIMELINE,
+    "/v1/customers/{ref}/diff": examples.DIFFERENCE,
+    "/v1/reports/late-events": examples.LATE_EVENTS,
 }
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",

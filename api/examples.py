@@ -63,6 +63,7 @@ CUSTOMER: Final[dict[str, Any]] = {
         "median_gap_days": None,
     },
     "version": "5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7",
+    "cut": None,
 }
 
 LIFECYCLE: Final[dict[str, Any]] = {
@@ -142,6 +143,7 @@ CUSTOMERS: Final[dict[str, Any]] = {
     "counts": {"prospect": 3, "new": 0, "active": 12, "loyal": 4, "at_risk": 1, "churned": 7, "won_back": 0},
     "at": "2026-06-20T08:00:00Z",
     "next_cursor": None,
+    "cut": None,
 }
 
 TIMELINE: Final[dict[str, Any]] = {
@@ -168,4 +170,44 @@ TIMELINE: Final[dict[str, Any]] = {
         }
     ],
     "next_cursor": None,
+    "cut": None,
+}
+
+DIFFERENCE: Final[dict[str, Any]] = {
+    "changes": [
+        {
+            "field": "purchases.by_currency.USD.gross",
+            "before": "100.00",
+            "after": "107.50",
+            "event_ids": [_PURCHASE],
+        }
+    ],
+    "events": [
+        {
+            "event_id": _PURCHASE,
+            "type": "purchase.completed.v1",
+            "occurred_at": "2026-03-09T17:05:12Z",
+            "recorded_at": "2026-04-02T08:00:00Z",
+            "how": "added",
+        }
+    ],
+    "as_of": "2026-03-31T23:59:59.999999Z",
+    "known_from": "2026-03-31T23:59:59.999999Z",
+    "known_to": None,
+    "identity": "cut",
+    "complete": None,
+    "at": "2026-03-31T23:59:59.999999Z",
+}
+
+LATE_EVENTS: Final[dict[str, Any]] = {
+    "from": "2026-04-01T00:00:00Z",
+    "until": "2026-04-15T12:00:00Z",
+    "close": "2026-04-01T00:00:00Z",
+    "customers": 1,
+    "changes": [
+        {"month": "2026-03", "measure": "events", "key": None, "change": "1"},
+        {"month": "2026-03", "measure": "revenue", "key": "USD", "change": "7.50"},
+    ],
+    "identity": "current",
+    "complete": True,
 }

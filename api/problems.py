@@ -16,8 +16,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from customer_timeline.api.answering import UnknownCustomerError
 from customer_timeline.api.cursors import InvalidCursorError
 from customer_timeline.api.references import InvalidReferenceError
+from customer_timeline.projections.cut_reading import TooManyToRestoreError
 from customer_timeline.projections.reading import StagesBeingAssessedError, ViewsOutOfDateError, ViewsUnavailableError
 from customer_timeline.schemas.position_token import DifferentLogsError, InvalidPositionTokenError
 
@@ -45,6 +47,7 @@ INVALID_PARAMETER = ProblemKind("invalid-parameter", 422, "A parameter is not va
 # Right in form, and asking again will not help: 422 (RFC 9110, section 15.5.21), where 409 invites to ask again.
 BECAME_DEAD_LETTER = ProblemKind("became-dead-letter", 422, "An event at these positions could not be applied")
 POSITION_OF_ANOTHER_LOG = ProblemKind("position-of-another-log", 422, "The positions are of another log")
+TOO_MANY_TO_RESTORE = ProblemKind("too-many-to-restore", 422, "The list would put too many customers together again")
 INTERNAL = ProblemKind("internal-error", 500, "The server failed")
 VIEWS_UNAVAILABLE = ProblemKind("views-unavailable", 503, "The views cannot be read just now")
 VIEWS_OUT_OF_DATE = ProblemKind("views-out-of-date", 503, "The views are of another version")
@@ -65,6 +68,7 @@ KINDS = (
     INVALID_PARAMETER,
     BECAME_DEAD_LETTER,
     POSITION_OF_ANOTHER_LOG,
+    TOO_MANY_TO_RESTORE,
     INTERNAL,
     VIEWS_UNAVAILABLE,
     VIEWS_OUT_OF_DATE,
@@ -117,6 +121,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ViewsUnavailableError, _unavailable)
     app.add_exception_handler(ViewsOutOfDateError, _out_of_date)
     app.add_exception_handler(StagesBeingAssessedError, _being_assessed)
+    app.add_exception_handler(TooManyToRestoreError, _too_many)
+    app.add_exception_handler(UnknownCustomerError, _unknown_customer)
 
 
 def _response(
@@ -196,6 +202,14 @@ async def _unavailable(request: Request, exc: Exception) -> Response:
 
 async def _out_of_date(request: Request, exc: Exception) -> Response:
     return _response(request, VIEWS_OUT_OF_DATE, str(exc), headers={"retry-after": "60"})
+
+
+async def _unknown_customer(request: Request, exc: Exception) -> Response:
+    return _response(request, UNKNOWN_CUSTOMER, str(exc))
+
+
+async def _too_many(request: Request, exc: Exception) -> Response:
+    return _response(request, TOO_MANY_TO_RESTORE, str(exc))
 
 
 async def _being_assessed(request: Request, exc: Exception) -> Response:

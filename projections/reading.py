@@ -94,13 +94,16 @@ class TimelineKey(NamedTuple):
 
 
 class TimelineRow(NamedTuple):
-    """One event of a timeline. `event` is the whole event as published, `data_quality` JSON or None."""
+    """One event of a timeline. `event` is the whole event as published, `data_quality` JSON or None.
+
+    `partition` and `offset` are None where another record stands for the event today: its place is not kept.
+    """
 
     event_id: str
     occurred_us: int
     recorded_us: int
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
     data_quality: str | None
     event: str
 

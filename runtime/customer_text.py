@@ -160,6 +160,46 @@ def _print_line(console: Console, line: str) -> None:
     console.print(_text(line), highlight=False, markup=False, soft_wrap=True)
 
 
+def print_difference(difference: dict[str, Any], console: Console) -> None:
+    """What changed of a customer, and the events that did it."""
+    _print_rows(
+        console,
+        ("field", "before", "after", "events"),
+        [(c["field"], _short(c["before"]), _short(c["after"]), len(c["event_ids"])) for c in difference["changes"]],
+    )
+    _print_rows(
+        console,
+        ("event", "type", "how", "occurred at", "recorded at"),
+        [(e["event_id"], e["type"], e["how"], e["occurred_at"], e["recorded_at"]) for e in difference["events"]],
+    )
+    if not difference["changes"]:
+        console.print("Nothing changed.", highlight=False)
+
+
+def print_late_events(report: dict[str, Any], console: Console) -> None:
+    """By how much late events changed the figures of closed months."""
+    _print_rows(
+        console,
+        ("month", "measure", "of", "change"),
+        [(c["month"], c["measure"], c["key"] or "-", _signed(c["change"])) for c in report["changes"]],
+    )
+    console.print(
+        f"{report['customers']} customers; recorded from {report['from']} until {report['until']}, "
+        f"months that ended by {report['close']}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _signed(change: str) -> str:
+    return change if change.startswith("-") else f"+{change}"
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _print_rows(console: Console, headings: tuple[str, ...], rows: list[Row]) -> None:
     if not rows:
         return

@@ -63,7 +63,7 @@ def application() -> FastAPI:
         local_only=is_loopback(settings.api_host),
         ready_max_lag_s=settings.ready_max_lag_s,
     )
-    return create_app(wiring.reader(settings), config)
+    return create_app(wiring.reader(settings), wiring.cut_reader(settings), config)
 
 
 def serve(settings: Settings) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from customer_timeline.producers.protocol import Publisher
     from customer_timeline.projections.customer import CustomerProjection
     from customer_timeline.projections.journal import Observer
+    from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
     from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
@@ -110,6 +111,21 @@ def reader(settings: Settings) -> PostgresReader:
     return PostgresReader(
         settings.database_url.get_secret_value(),
         settings.database_schema,
+        projection_version=projection_version(settings),
+    )
+
+
+def cut_reader(settings: Settings) -> PostgresCutReader:
+    """Reads the past of the views; refuses tables that another projection version wrote."""
+    from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
+
+    return PostgresCutReader(
+        settings.database_url.get_secret_value(),
+        settings.database_schema,
+        codec(settings),
+        settings.identity,
+        customer_projection(settings),
+        settings.stages,
         projection_version=projection_version(settings),
     )
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extras import execute_values
+from reference.log_model import Record
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
@@ -134,6 +135,10 @@ class Views:
         decoded = CODEC.decode(json.dumps(given).encode(), appended_at=appended_at)
         self.events.append(Landed(decoded, 0, len(self.events)))
         return decoded
+
+    def records(self) -> list[Record]:
+        """The log that these events stand in."""
+        return [Record(e.event.value, e.event.recorded_at, e.partition, e.offset) for e in self.events]
 
     def thing(self, kind: str, value: str, *, owner: str | None = None, via: Identified | None = None) -> str:
         """A thing with an owner (an identifier_id), or one that came with another thing."""

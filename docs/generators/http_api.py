@@ -10,8 +10,10 @@ from customer_timeline.api.app import create_app
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
 from customer_timeline.projections.postgres.reader import PostgresReader
-from customer_timeline.schemas.identifiers import IdentifierSpace
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 from docs.generators.markdown import page as markdown_page
 from docs.generators.markdown import table
@@ -83,9 +85,12 @@ OPERATIONS = """
 def _document() -> dict[str, Any]:
     # Building the app connects to nothing.
     reader = PostgresReader("postgresql://", "customer_timeline")
-    space = IdentifierSpace(IdentityPolicy(), b"documentation only")
     projection = CustomerProjection(BusinessCalendar("UTC"))
-    return create_app(reader, ApiConfig(identifiers=space, projection=projection, now_us=lambda: 0)).openapi()
+    policy, rules = IdentityPolicy(), StageRules()
+    codec = Codec(policy, b"documentation only")
+    past = PostgresCutReader("postgresql://", "customer_timeline", codec, policy, projection, rules)
+    config = ApiConfig(identifiers=codec.space, projection=projection, now_us=lambda: 0)
+    return create_app(reader, past, config).openapi()
 
 
 def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:

@@ -57,8 +57,9 @@ UPDATE timeline t SET anchor_id = i.anchor_id, strongest_id = i.strongest_id, id
 FROM incoming i WHERE i.event_id = t.event_id AND t.event_id = ANY (%(ids)s::uuid[])
 
 -- insert_superseded: a record that lost; of equal copies the one recorded first
-INSERT INTO superseded (event_id, content_hash, revision, occurred_at, recorded_at, conflict, event)
-VALUES (%(event_id)s, %(content_hash)s, %(revision)s, %(occurred_at)s, %(recorded_at)s, false, %(event)s::jsonb)
+INSERT INTO superseded (event_id, content_hash, revision, occurred_at, recorded_at, conflict, event, names, thing_ids)
+VALUES (%(event_id)s, %(content_hash)s, %(revision)s, %(occurred_at)s, %(recorded_at)s, false, %(event)s::jsonb,
+    %(names)s::uuid[], %(thing_ids)s::uuid[])
 ON CONFLICT (event_id, revision, occurred_at, content_hash)
 DO UPDATE SET recorded_at = LEAST(superseded.recorded_at, excluded.recorded_at)
 

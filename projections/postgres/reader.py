@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -116,20 +116,9 @@ class PostgresReader:
         after: CustomerKey | None = None,
     ) -> CustomerPage:
         """See `TimelineReader.customers`."""
-        rows = await self._lists.fetch(
-            "EXECUTE customers (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (at_us, rules, *wanted, *(after or (None, None)), limit + 1),
-        )
-        version, unassessed, counts, first = rows[0][:4]
-        self._refuse_other_version(version)
-        if unassessed:
-            raise StagesBeingAssessedError(unassessed)
-        found = [] if first is None else rows
-        return CustomerPage(
-            tuple(_customer_row(row[3:]) for row in found[:limit]),
-            more=len(found) > limit,
-            counts=orjson.loads(counts) if counts else {},
-        )
+        rows = await self._lists.fetch(*customers_query(wanted, rules=rules, at_us=at_us, limit=limit, after=after))
+        self._refuse_other_version(rows[0][0])
+        return customers_page(rows, limit)
 
     async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
         """See `TimelineReader.dead_letters`."""
@@ -196,6 +185,35 @@ def _timeline_row(row: tuple[Any, ...]) -> TimelineRow:
         offset,
         data_quality,
         event,
+    )
+
+
+def customers_query(
+    wanted: CustomerFilter,
+    *,
+    rules: str,
+    at_us: int,
+    limit: int,
+    after: CustomerKey | None,
+    without: str | None = None,
+) -> tuple[str, tuple[object, ...]]:
+    """A page of `lists.sql`, leaving out the customers of a uuid[] literal."""
+    return (
+        "EXECUTE customers (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (at_us, rules, *wanted, *(after or (None, None)), limit + 1, without),
+    )
+
+
+def customers_page(rows: Sequence[tuple[Any, ...]], limit: int) -> CustomerPage:
+    """What `customers_query` found. Raises StagesBeingAssessedError."""
+    _, unassessed, counts, first = rows[0][:4]
+    if unassessed:
+        raise StagesBeingAssessedError(unassessed)
+    found = [] if first is None else rows
+    return CustomerPage(
+        tuple(_customer_row(row[3:]) for row in found[:limit]),
+        more=len(found) > limit,
+        counts=orjson.loads(counts) if counts else {},
     )
 
 

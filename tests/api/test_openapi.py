@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from api_client import NOW_US, MakeClient
 from hypothesis import HealthCheck, settings
+from memory_cut_reader import MemoryCutReader
 from memory_reader import MemoryReader
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from view_rows import CODEC, PROJECTION, Views, event, viewed
@@ -28,6 +29,7 @@ def filled() -> Views:
 
 APP = create_app(
     MemoryReader(filled()),
+    MemoryCutReader(filled().records),
     ApiConfig(identifiers=CODEC.space, projection=PROJECTION, now_us=lambda: NOW_US, local_only=False),
 )
 schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
