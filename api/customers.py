@@ -1,4 +1,4 @@
-"""Customers as resources: the list, and of each the view, the timeline and the lifecycle. Reads only."""
+"""Customers as resources: the list, and of each the view, the timeline, the lifecycle, the identity. Reads only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from customer_timeline.api.caching import respond
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.documentation import not_modified, problem_responses
+from customer_timeline.api.identity import (
+    NotOfThisCustomerError,
+    UnknownIdentifierError,
+    identity_answer,
+    why_answer,
+)
+from customer_timeline.api.identity_models import IdentityView, WhyView
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
 from customer_timeline.api.lists import list_answer
 from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
-from customer_timeline.api.parameters import ListParameters, TimelineParameters
+from customer_timeline.api.parameters import ListParameters, TimelineParameters, WhyParameters
 from customer_timeline.api.problems import (
+    IDENTITY_TOO_LARGE,
     INTERNAL,
     INVALID_CURSOR,
     INVALID_PARAMETER,
@@ -66,6 +74,22 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     **problem_responses(
         INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
     ),
+}
+_IDENTITY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": IdentityView,
+        "description": "What makes these identifiers one customer.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
+}
+_WHY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": WhyView,
+        "description": "Why the two are one customer, or what keeps them apart.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
 }
 _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -121,6 +145,38 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         answer = await lifecycle_answer(reader, identifier_id_of(ref, config.identifiers), assessment, config.now_us())
         if answer is None:
             raise _unknown_customer()
+        return respond(request, answer)
+
+    @router.get(
+        "/{ref:path}/identity",
+        operation_id="customer_identity",
+        summary="What makes a customer's identifiers one customer",
+        response_model=None,
+        responses=_IDENTITY_RESPONSES,
+    )
+    async def identity(ref: Reference, request: Request) -> Response:
+        answer = await identity_answer(reader, identifier_id_of(ref, config.identifiers), config.identifiers.policy)
+        if answer is None:
+            raise _unknown_customer()
+        return respond(request, answer)
+
+    @router.get(
+        "/{ref:path}/identity/why",
+        operation_id="customer_identity_why",
+        summary="Why two identifiers are one customer, or what keeps them apart",
+        response_model=None,
+        responses=_WHY_RESPONSES,
+    )
+    async def identity_why(ref: Reference, request: Request, given: Annotated[WhyParameters, Query()]) -> Response:
+        a, b = (identifier_id_of(one, config.identifiers) for one in (given.a or ref, given.b))
+        try:
+            answer = await why_answer(
+                reader, identifier_id_of(ref, config.identifiers), a, b, config.identifiers.policy
+            )
+        except UnknownIdentifierError as exc:
+            raise ProblemError(UNKNOWN_CUSTOMER, str(exc)) from exc
+        except NotOfThisCustomerError as exc:
+            raise ProblemError(INVALID_PARAMETER, str(exc)) from exc
         return respond(request, answer)
 
     @router.get(

@@ -39,6 +39,8 @@ _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/jav
 _EXAMPLES: Final = {
     "/v1/customers": examples.CUSTOMERS,
     "/v1/customers/{ref}": examples.CUSTOMER,
+    "/v1/customers/{ref}/identity": examples.IDENTITY,
+    "/v1/customers/{ref}/identity/why": examples.WHY,
     "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
     "/v1/customers/{ref}/timeline": examples.TIMELINE,
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
+from customer_timeline.api.references import MAX_LENGTH
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter
 from customer_timeline.schemas.decoded import to_micros
@@ -79,6 +80,26 @@ class TimelineParameters(BaseModel):
     def wanted(self) -> TimelineFilter:
         """The filters among them."""
         return TimelineFilter(self.type, self.channel, self.from_, self.until)
+
+
+class WhyParameters(BaseModel):
+    """Query parameters of `why`. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    a: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="An identifier, as `ref` names one; the one in the path where it is not given.",
+        examples=["email:ann@example.com"],
+    )
+    b: str = Field(
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="The other identifier, of this customer or another.",
+        examples=["phone:+14155550123"],
+    )
 
 
 class ListParameters(BaseModel):

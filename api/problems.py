@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from customer_timeline.api.cursors import InvalidCursorError
 from customer_timeline.api.references import InvalidReferenceError
+from customer_timeline.projections.identity_reading import ComponentTooLargeError
 from customer_timeline.projections.reading import StagesBeingAssessedError, ViewsOutOfDateError, ViewsUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,6 +40,7 @@ UNKNOWN_CUSTOMER = ProblemKind("unknown-customer", 404, "No customer has this id
 NO_SUCH_RESOURCE = ProblemKind("no-such-resource", 404, "There is nothing here")
 METHOD_NOT_ALLOWED = ProblemKind("method-not-allowed", 405, "This resource does not take that method")
 INVALID_PARAMETER = ProblemKind("invalid-parameter", 422, "A parameter is not valid")
+IDENTITY_TOO_LARGE = ProblemKind("identity-too-large", 422, "More identifiers are connected than one answer can hold")
 INTERNAL = ProblemKind("internal-error", 500, "The server failed")
 VIEWS_UNAVAILABLE = ProblemKind("views-unavailable", 503, "The views cannot be read just now")
 VIEWS_OUT_OF_DATE = ProblemKind("views-out-of-date", 503, "The views are of another version")
@@ -55,6 +57,7 @@ KINDS = (
     METHOD_NOT_ALLOWED,
     WRONG_HOST,
     INVALID_PARAMETER,
+    IDENTITY_TOO_LARGE,
     INTERNAL,
     VIEWS_UNAVAILABLE,
     VIEWS_OUT_OF_DATE,
@@ -102,6 +105,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(InvalidReferenceError, _invalid_reference)
     app.add_exception_handler(InvalidCursorError, _invalid_cursor)
+    app.add_exception_handler(ComponentTooLargeError, _too_large)
     app.add_exception_handler(ViewsUnavailableError, _unavailable)
     app.add_exception_handler(ViewsOutOfDateError, _out_of_date)
     app.add_exception_handler(StagesBeingAssessedError, _being_assessed)
@@ -168,6 +172,10 @@ async def _invalid_reference(request: Request, exc: Exception) -> Response:
 
 async def _invalid_cursor(request: Request, exc: Exception) -> Response:
     return _response(request, INVALID_CURSOR, str(exc))
+
+
+async def _too_large(request: Request, exc: Exception) -> Response:
+    return _response(request, IDENTITY_TOO_LARGE, str(exc))
 
 
 async def _unavailable(request: Request, exc: Exception) -> Response:

@@ -22,7 +22,7 @@ from customer_timeline.schemas.errors import CustomerTimelineError
 PREFIX: Final = "/v1/customers/"
 ROUTE: Final = "/v1/customers/{ref}"
 # The other resources of a customer.
-_OTHERS: Final = ("/timeline", "/lifecycle")
+_OTHERS: Final = ("/timeline", "/lifecycle", "/identity", "/identity/why")
 _CACHE_HEADER: Final = (b"cache-control", CACHE_CONTROL.encode())
 _TYPE_HEADER: Final = (b"content-type", b"application/json")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
+from customer_timeline.projections.identity_reading import IdentityReader
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -210,7 +211,7 @@ class ReaderHealth(NamedTuple):
         return None in self or self.projection_version == self.expected_version
 
 
-class TimelineReader(Protocol):
+class TimelineReader(IdentityReader, Protocol):
     """Reads the views. Each call sees one snapshot of them, and none writes.
 
     Every method raises `ViewsUnavailableError` where the views cannot be reached in time, and (except `health`)

@@ -6,8 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Collection
 
+from view_links import component
 from view_rows import PROJECTION, VERSION, Landed, Views
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
 from customer_timeline.projections.reading import (
     CustomerFilter,
@@ -73,6 +76,18 @@ class MemoryReader:
                 if e.listed and e.occurred_us in instants_us and self._theirs(e, ids)
             )
         )
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        self._customer_of(identifier_id)  # refuses another version
+        return component(self._views, identifier_id)
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        found = tuple(
+            StoredEvent(landed.event.value.decode(), to_micros(landed.event.recorded_at))
+            for landed in self._views.events
+            if landed.event.listed and self._theirs(landed.event, set(identifier_ids))
+        )
+        return found if len(found) <= limit else None
 
     async def customers(
         self,

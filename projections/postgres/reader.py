@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.reading import (
@@ -52,7 +55,8 @@ class PostgresReader:
         timeout_s: float = 5.0,
     ) -> None:
         self._expected = projection_version
-        self._pool = ReadPool(dsn, schema, named_queries("queries.sql"), size=connections, timeout_s=timeout_s)
+        points = {**named_queries("queries.sql"), **named_queries("identity.sql")}
+        self._pool = ReadPool(dsn, schema, points, size=connections, timeout_s=timeout_s)
         self._lists = ReadPool(
             dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
         )
@@ -101,6 +105,20 @@ class PostgresReader:
         if rows:
             self._refuse_other_version(rows[0][0])
         return tuple(EventAt(*row[1:]) for row in rows if row[1] is not None)
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        """See `IdentityReader.identity`."""
+        found = await read_component(self._pool, identifier_id)
+        if found is None:
+            return None
+        self._refuse_other_version(found.version)
+        return found.component
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        """See `IdentityReader.events_of`."""
+        found = await read_events_of(self._pool, identifier_ids, limit)
+        self._refuse_other_version(found.version)
+        return found.events
 
     async def customers(
         self,

@@ -10,7 +10,7 @@ from view_rows import SCHEMA
 
 from customer_timeline.runtime.migrate import migrate
 
-_TABLES = "projection_meta, timeline, identifier, customer, thing, dead_letter"
+_TABLES = "link, link_evidence, decision, projection_meta, timeline, identifier, customer, thing, dead_letter"
 
 
 @pytest.fixture
