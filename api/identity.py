@@ -6,6 +6,8 @@ lists that could be long are capped, and the answer says how much it left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -101,17 +103,28 @@ async def why_answer(reader: IdentityReader, ref: str, a: str, b: str, policy: I
     )
 
 
-async def around(reader: IdentityReader, named: dict[str, str], *, reads: int = _READS) -> Component:
-    """The raw components of identifiers, as one. `named`: id by what it is called in UnknownIdentifierError."""
+async def around(
+    reader: IdentityReader,
+    named: Mapping[str, str],
+    *,
+    unseen: Mapping[str, ComponentMember] = MappingProxyType({}),
+    reads: int = _READS,
+) -> Component:
+    """The raw components of identifiers, as one. `named`: id by what it is called in UnknownIdentifierError.
+
+    Those in `unseen` (by id) may be unknown: then they stand alone.
+    """
     components: list[Component] = []
     for name, identifier_id in named.items():
         if any(_holds(one, identifier_id) for one in components):
             continue
         component = await reader.identity(identifier_id)
+        if component is None and identifier_id in unseen:
+            component = Component((unseen[identifier_id],), (), (), ())
         if component is None:
             raise UnknownIdentifierError(name)
         if reads > 1 and any(_holds(component, m.identifier_id) for one in components for m in one.inside):
-            return await around(reader, named, reads=reads - 1)
+            return await around(reader, named, unseen=unseen, reads=reads - 1)
         components.append(component)
     return joined(components)
 
