@@ -28,7 +28,7 @@ class ViewsOutOfDateError(CustomerTimelineError):
         self.expected = expected
         super().__init__(
             f"The views are of projection version {found}, this program reads {expected}: run the same release and the "
-            "same identity and time settings everywhere, or rebuild the views."
+            "same identity and time settings everywhere, or rebuild the views (customer-timeline projection reset)."
         )
 
     def __reduce__(self) -> tuple[object, ...]:
