@@ -14,6 +14,7 @@ from customer_timeline.api.customers import customers_router
 from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
+from customer_timeline.api.review import review_router
 from customer_timeline.api.view_lane import ViewLane
 from customer_timeline.projections.reading import TimelineReader
 
@@ -43,6 +44,7 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
     )
     problems.install(app)
     app.include_router(customers_router(reader, config))
+    app.include_router(review_router(reader))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

@@ -43,6 +43,7 @@ _EXAMPLES: Final = {
     "/v1/customers/{ref}/identity/why": examples.WHY,
     "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
     "/v1/customers/{ref}/timeline": examples.TIMELINE,
+    "/v1/identity/review": examples.REVIEW,
 }
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",

@@ -216,6 +216,20 @@ WHY: Final[dict[str, Any]] = {
     "left_out": {"chain": 0, "kept_apart_by": 0},
 }
 
+REVIEW: Final[dict[str, Any]] = {
+    "of": "refused_links",
+    "items": [
+        {
+            "a": _OTHER_MEMBER,
+            "b": _EMAIL_NAME,
+            "reason": "limit:member_id",
+            "occurred_at": "2026-04-02T08:00:00Z",
+            "event_id": "2e3f4a5b-6c7d-5e8f-9a0b-1c2d3e4f5a6b",
+        }
+    ],
+    "next_cursor": None,
+}
+
 TIMELINE: Final[dict[str, Any]] = {
     "items": [
         {

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from customer_timeline.api.models import Id, Shape
+from customer_timeline.projections.identity_review import ReviewList
 
 RefusalReason = Annotated[
     str,
@@ -141,3 +142,48 @@ class WhyView(Shape):
     )
     kept_apart_by: list[DecisionView] = Field(description="Decisions that part the two customers; at most 200.")
     left_out: WhyLeftOutView
+
+
+class SharedValueItem(OwnedIdentifier):
+    """A value that glues nobody."""
+
+    named_with: int = Field(ge=0, le=1000, description="Stronger identifiers that events name with it.")
+    named_with_more: bool = Field(description="There are more; they were not counted.")
+
+
+class SkippedLinkItem(Shape):
+    """A link that joins nobody because of a limit, or of a decision about two others."""
+
+    a: NamedIdentifier
+    b: NamedIdentifier
+    reason: RefusalReason
+    occurred_at: AwareDatetime
+    event_id: Id = Field(description="The earliest event that names both.")
+
+
+class LargeCustomerItem(Shape):
+    """A customer of many identifiers."""
+
+    customer_id: Id
+    identifiers: int = Field(ge=1)
+
+
+class IdentityChangeItem(Shape):
+    """A customer that is now what others were: by a merge, a parting, or an older sighting."""
+
+    customer_id: Id
+    former_ids: list[Id]
+    at: AwareDatetime = Field(description="When the log took in what made it so.")
+
+
+class ReviewView(Shape):
+    """A page of one list."""
+
+    of: ReviewList
+    items: list[SharedValueItem | SkippedLinkItem | LargeCustomerItem | IdentityChangeItem] = Field(
+        description=(
+            "By id; `recent_changes` newest first. A page of `large_customers` looks through 200,000 identifiers, so "
+            "it may have few items and a next page all the same."
+        )
+    )
+    next_cursor: str | None = Field(description="For the page after this one; null on the last.")

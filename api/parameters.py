@@ -8,14 +8,17 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
+from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH, REVIEW_LENGTH
 from customer_timeline.api.references import MAX_LENGTH
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewList
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter
 from customer_timeline.schemas.decoded import to_micros
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
+DEFAULT_SIZE: Final = 20
+MAX_SIZE: Final = 100_000
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
@@ -129,3 +132,38 @@ class ListParameters(BaseModel):
     def wanted(self) -> CustomerFilter:
         """The filters and the order among them."""
         return CustomerFilter(self.stage, self.flag, self.order)
+
+
+class ReviewParameters(BaseModel):
+    """Query parameters of the review of identity. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: ReviewList = Field(
+        description=(
+            "`shared_values`: values that glue nobody. `refused_links`: links that limits, or decisions about others, "
+            "skipped. `large_customers`: those of many identifiers. `recent_changes`: customers under another id."
+        )
+    )
+    size: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_SIZE,
+        ge=2,
+        le=MAX_SIZE,
+        description=f"Identifiers from which on a customer is large; default {DEFAULT_SIZE}, at most {MAX_SIZE:,}.",
+    )
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_LIMIT,
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Items a page; default {DEFAULT_LIMIT}, at most {MAX_LIMIT}.",
+    )
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=REVIEW_LENGTH,
+        description="`next_cursor` of the page before, with the same `of` and `size`.",
+    )
+
+    def wanted(self) -> ReviewFilter:
+        """The list that is asked for."""
+        return ReviewFilter(self.of, self.size)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple, Protocol
 
 from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 MOST_MEMBERS: Final = 5_000
@@ -41,6 +42,13 @@ class IdentityReader(Protocol):
         """The raw component that holds the identifier; None where nobody ever named it.
 
         At most MOST_OUTER_LINKS links that leave it. Raises ComponentTooLargeError beyond MOST_MEMBERS identifiers.
+        """
+        ...
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        """At most `limit` (>= 1) rows of a list for operators, from `after` (exclusive) on.
+
+        By id, the changes newest first. A page of large customers looks through SCANNED identifiers at most.
         """
         ...
 

@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Collection
 
-from view_links import component
+from view_links import component, review_page
 from view_rows import PROJECTION, VERSION, Landed, Views
 
 from customer_timeline.projections.component import Component
 from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
 from customer_timeline.projections.reading import (
     CustomerFilter,
@@ -80,6 +81,11 @@ class MemoryReader:
     async def identity(self, identifier_id: str) -> Component | None:
         self._customer_of(identifier_id)  # refuses another version
         return component(self._views, identifier_id)
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        if self._views.members:
+            self._customer_of(next(iter(self._views.members)))  # refuses another version
+        return review_page(self._views, wanted, limit, after)
 
     async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
         found = tuple(

@@ -6,6 +6,7 @@ held against the reference elsewhere.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,15 @@ from customer_timeline.projections.component import (
 from customer_timeline.projections.evidence import Evidence, front
 from customer_timeline.projections.identity import Pair, Resolution, resolve, standing_links, unordered
 from customer_timeline.projections.identity import last_decisions as last
+from customer_timeline.projections.identity_review import (
+    LargeCustomer,
+    ReviewFilter,
+    ReviewKey,
+    ReviewPage,
+    ReviewRow,
+    SharedValue,
+    SkippedLink,
+)
 from customer_timeline.schemas.decoded import from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -100,6 +110,37 @@ def component(views: Views, identifier_id: str) -> Component | None:
     return Component(
         tuple(known[i] for i in sorted(inside)), tuple(known[i] for i in sorted(ends)), tuple(near), tuple(told)
     )
+
+
+def review_page(views: Views, wanted: ReviewFilter, limit: int, after: ReviewKey | None) -> ReviewPage:
+    """A page of a list of the review."""
+    found = sorted(_review_rows(views, wanted), key=lambda one: one[0])
+    if wanted.of == "recent_changes":
+        found = [one for one in reversed(found) if after is None or one[0] < after]
+    else:
+        found = [one for one in found if after is None or one[0] > after]
+    return ReviewPage(tuple(row for _, row in found[:limit]), found[limit - 1][0] if len(found) > limit else None)
+
+
+def _review_rows(views: Views, wanted: ReviewFilter) -> list[tuple[ReviewKey, ReviewRow]]:
+    customer_of = {m.identifier_id: c for c, members in views.members.items() for m in members}
+    named = {m.identifier_id: (m.identifier_id, m.kind, m.value) for m in known_members(views)}
+    if wanted.of == "shared_values":
+        return [
+            (ReviewKey(i), SharedValue(*named[i], customer_of[i], sum(link.pair[1] == i for link in links(views))))
+            for i in views.shared
+        ]
+    if wanted.of == "refused_links":
+        refused = resolution(views).refused
+        least = {link.pair: link.evidence[0] for link in links(views)}
+        return [
+            (ReviewKey(a, b), SkippedLink(named[a], named[b], reason, least[a, b].occurred_us, least[a, b].event_id))
+            for (a, b), reason in refused.items()
+            if reason == "separated" or reason.startswith("limit:")
+        ]
+    if wanted.of == "large_customers":
+        return [(ReviewKey(c), LargeCustomer(c, len(m))) for c, m in views.members.items() if len(m) >= wanted.size]
+    return [(ReviewKey(str(uuid.UUID(int=number))), one) for number, one in enumerate(views.changes, 1)]
 
 
 def link_rows(views: Views) -> Iterator[tuple[object, ...]]:

@@ -18,6 +18,7 @@ from view_links import decision_rows, evidence_rows, known_members, link_rows
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.identity_review import IdentityChange
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.reading import (
     DeadLetter,
@@ -102,6 +103,7 @@ class Views:
     letters: list[DeadLetter] = field(default_factory=list)
     rules: StageRules = field(default_factory=StageRules)  # by which the rows were assessed
     assessed_us: dict[str, int] = field(default_factory=dict)  # when a row was last written; else with its last event
+    changes: list[IdentityChange] = field(default_factory=list)  # as workers announced them, oldest first
     shared: set[str] = field(default_factory=set)  # identifier ids that are seen with too many others
 
     def customer(self, events: Iterable[Mapping[str, Any]], *, also: Iterable[Identified] = ()) -> str:
@@ -179,6 +181,8 @@ class Views:
         _write(cursor, "link", link_rows(self))
         _write(cursor, "link_evidence", evidence_rows(self))
         _write(cursor, "decision", decision_rows(self))
+        changes = (("customer.identity_changed", *_change(change)) for change in self.changes)
+        _write(cursor, "outbox (kind, payload, created_at)", changes)
         _write(cursor, "dead_letter", (_letter_row(letter) for letter in self.letters))
 
     def _identifier_rows(self, customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
@@ -234,7 +238,13 @@ def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
     return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest)
 
 
+def _change(change: IdentityChange) -> tuple[object, ...]:
+    payload = {"customer_id": change.customer_id, "former_ids": change.former_ids}
+    return (json.dumps(payload), from_micros(change.at_us))
+
+
 _CASTS = {
+    "outbox (kind, payload, created_at)": "(%s, %s::jsonb, %s::timestamptz)",
     "timeline": "(%s::uuid, %s::uuid, %s::uuid, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
     "%s::uuid, %s::jsonb, %s::jsonb)",
     "thing": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz, %s::uuid, %s::uuid, %s::timestamptz, %s::uuid, %s)",

@@ -39,6 +39,8 @@ CONVENTIONS = """
   events, each refused one its reason. Long lists are cut, and `left_out` says by how much. Beyond 5,000 connected
   identifiers there is no answer (`identity-too-large`). `why` about two customers reads each in one statement, and both
   again where a merge came between.
+- **Review of identity.** Each page is of the moment at which it is asked for. `recent_changes` are those that workers
+  announced; a rebuild announces its own. A page of `large_customers` looks through 200,000 identifiers.
 - **Caching.** Every answer about a customer has an `ETag`; with `If-None-Match` an unchanged one is `304` without a
   body. The `version` of a customer is the hash of its content: equal versions, equal content. The `ETag` of a lifecycle
   leaves out `at`, so it changes when the customer or their stage does, and once a day with P(alive).

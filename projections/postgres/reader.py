@@ -10,7 +10,9 @@ import orjson
 
 from customer_timeline.projections.component import Component
 from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
+from customer_timeline.projections.postgres.identity_review import read_review
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.reading import (
@@ -57,9 +59,8 @@ class PostgresReader:
         self._expected = projection_version
         points = {**named_queries("queries.sql"), **named_queries("identity.sql")}
         self._pool = ReadPool(dsn, schema, points, size=connections, timeout_s=timeout_s)
-        self._lists = ReadPool(
-            dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
-        )
+        lists = {**named_queries("lists.sql"), **named_queries("identity_review.sql")}
+        self._lists = ReadPool(dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS)
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
         """See `TimelineReader.customer`."""
@@ -113,6 +114,12 @@ class PostgresReader:
             return None
         self._refuse_other_version(found.version)
         return found.component
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        """See `IdentityReader.identity_review`."""
+        found = await read_review(self._lists, wanted, limit, after)
+        self._refuse_other_version(found.version)
+        return found.page
 
     async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
         """See `IdentityReader.events_of`."""

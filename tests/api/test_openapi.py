@@ -50,6 +50,7 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
         "/v1/customers/{ref}/identity/why",
         "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
+        "/v1/identity/review",
         "/livez",
         "/readyz",
         "/metrics",

@@ -10,7 +10,7 @@ from view_rows import SCHEMA
 
 from customer_timeline.runtime.migrate import migrate
 
-_TABLES = "link, link_evidence, decision, projection_meta, timeline, identifier, customer, thing, dead_letter"
+_TABLES = "outbox, link, link_evidence, decision, projection_meta, timeline, identifier, customer, thing, dead_letter"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def emptied(migrated: str) -> str:
     connection = psycopg2.connect(migrated, options=f"-c search_path={SCHEMA}")
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {_TABLES}")
+            cursor.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
     finally:
         connection.close()
     return migrated

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from memory_reader import MemoryReader
-from view_links import component
+from view_links import component, review_page
 from view_rows import (
     PROJECTION,
     SCHEMA,
@@ -21,6 +21,7 @@ from view_rows import (
     viewed,
 )
 
+from customer_timeline.projections.identity_review import IdentityChange, ReviewFilter, ReviewList, ReviewRow
 from customer_timeline.projections.postgres.reader import PostgresReader
 from customer_timeline.projections.reading import (
     TimelineFilter,
@@ -164,6 +165,27 @@ async def test_the_component_of_an_identifier_holds_all_that_decides_who_is_who(
     for who in (BOB, ANN_PHONE, ("crm_id", "C-1"), ("email", "stranger@example.com")):
         assert await reader.identity(identifier_id(*who)) == component(views, identifier_id(*who))
     assert await reader.identity(identifier_id("email", "nobody@example.com")) is None
+
+
+@pytest.mark.parametrize("of", get_args(ReviewList))
+async def test_the_lists_of_the_review_are_the_same_in_pages_of_any_size(read: Read, of: ReviewList) -> None:
+    views = tangled()
+    at_us = us("2026-03-09T00:00:00Z")
+    views.changes += [IdentityChange(identifier_id(*who), (identifier_id(*BOB),), at_us) for who in (ANN, BOB)]
+    reader, wanted = read(views), ReviewFilter(of, size=2)
+    whole = await reader.identity_review(wanted, limit=50)
+    assert whole == review_page(views, wanted, 50, None)
+    assert whole.rows
+    assert whole.after is None
+    found: list[ReviewRow] = []
+    after = None
+    while True:
+        page = await reader.identity_review(wanted, limit=1, after=after)
+        found += page.rows
+        after = page.after
+        if after is None:
+            break
+    assert found == list(whole.rows)
 
 
 async def test_events_of_identifiers_are_those_that_stand_there_and_at_their_things(read: Read) -> None:
