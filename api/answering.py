@@ -9,6 +9,7 @@ from customer_timeline.api.answers import Answer, customer_answer, of_the_past, 
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.differences import difference_answer
+from customer_timeline.api.identity import ComponentReader, identity_answer, why_answer
 from customer_timeline.api.late_report import closing_of, late_report_answer, late_report_csv
 from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
 from customer_timeline.api.lists import list_answer, past_list_answer
@@ -18,6 +19,7 @@ from customer_timeline.api.parameters import (
     LateEventParameters,
     ListParameters,
     TimelineParameters,
+    WhyParameters,
 )
 from customer_timeline.api.past import PastCustomer, past_of
 from customer_timeline.api.references import identifier_id_of
@@ -88,6 +90,21 @@ class Answering:
             raise UnknownCustomerError(at_a_cut=past is not None)
         return await self._said(answer, past)
 
+    async def identity(self, ref: str, given: CutParameters) -> Answer:
+        """What makes a customer's identifiers one customer."""
+        identifier_id, past = self._asked(ref, given)
+        answer = await identity_answer(self._identity_reader(past), identifier_id, self._config.identifiers.policy)
+        if answer is None:
+            raise UnknownCustomerError(at_a_cut=past is not None)
+        return await self._said(answer, past)
+
+    async def identity_why(self, ref: str, given: WhyParameters) -> Answer:
+        """Why two identifiers are one customer. Raises UnknownIdentifierError, NotOfThisCustomerError."""
+        identifier_id, past = self._asked(ref, given)
+        a, b = (identifier_id_of(one, self._config.identifiers) for one in (given.a or ref, given.b))
+        reader = self._identity_reader(past)
+        return await self._said(await why_answer(reader, identifier_id, a, b, self._config.identifiers.policy), past)
+
     async def difference(self, ref: str, given: DifferenceParameters) -> Answer:
         """What changed of a customer between two instants of recording."""
         identifier_id = identifier_id_of(ref, self._config.identifiers)
@@ -118,6 +135,10 @@ class Answering:
         if not given.cuts:
             return identifier_id, None
         return identifier_id, PastCustomer(self._past_reader, past_of(given, self._config.projection.calendar, "cut"))
+
+    def _identity_reader(self, past: PastCustomer | None) -> ComponentReader:
+        """Where components are read: at the cut, or as they are known today."""
+        return past if past is not None and past.past.who == "cut" else self._reader
 
     async def _said(self, answer: Answer, past: PastCustomer | None) -> Answer:
         return answer if past is None else of_the_past(answer, past.past, await past.complete())

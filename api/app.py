@@ -17,6 +17,7 @@ from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
 from customer_timeline.api.own_write import own_write
 from customer_timeline.api.reports import reports_router
+from customer_timeline.api.review import review_router
 from customer_timeline.api.view_lane import ViewLane
 from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.cut_reading import CutReader
@@ -55,6 +56,7 @@ def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig
     waits = [Depends(own_write(waiter, config.now_us))]
     app.include_router(customers_router(answering), dependencies=waits)
     app.include_router(reports_router(answering), dependencies=waits)
+    app.include_router(review_router(reader), dependencies=waits)
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

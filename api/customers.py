@@ -1,4 +1,4 @@
-"""Customers as resources: the list, and of each the view, the timeline and the lifecycle. Reads only."""
+"""Customers as resources: the list, and of each the view, the timeline, the lifecycle, the identity. Reads only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from customer_timeline.api import examples
 from customer_timeline.api.answering import Answering
 from customer_timeline.api.caching import respond
 from customer_timeline.api.documentation import not_modified, problem_responses
+from customer_timeline.api.identity_models import IdentityView, WhyView
 from customer_timeline.api.models import CustomerListView, CustomerView, DifferenceView, LifecycleView, TimelineView
 from customer_timeline.api.own_write import OWN_WRITE_PROBLEMS
-from customer_timeline.api.parameters import CutParameters, DifferenceParameters, ListParameters, TimelineParameters
+from customer_timeline.api.parameters import (
+    CutParameters,
+    DifferenceParameters,
+    ListParameters,
+    TimelineParameters,
+    WhyParameters,
+)
 from customer_timeline.api.problems import (
+    IDENTITY_TOO_LARGE,
     INTERNAL,
     INVALID_CURSOR,
     INVALID_PARAMETER,
@@ -75,6 +83,22 @@ _DIFFERENCE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     },
     304: not_modified(),
     **problem_responses(*_PROBLEMS),
+}
+_IDENTITY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": IdentityView,
+        "description": "What makes these identifiers one customer.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
+}
+_WHY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": WhyView,
+        "description": "Why the two are one customer, or what keeps them apart.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
 }
 _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -137,6 +161,26 @@ def customers_router(answering: Answering) -> APIRouter:
     )
     async def difference(ref: Reference, request: Request, given: Annotated[DifferenceParameters, Query()]) -> Response:
         return respond(request, await answering.difference(ref, given))
+
+    @router.get(
+        "/{ref:path}/identity",
+        operation_id="customer_identity",
+        summary="What makes a customer's identifiers one customer",
+        response_model=None,
+        responses=_IDENTITY_RESPONSES,
+    )
+    async def identity(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.identity(ref, given))
+
+    @router.get(
+        "/{ref:path}/identity/why",
+        operation_id="customer_identity_why",
+        summary="Why two identifiers are one customer, or what keeps them apart",
+        response_model=None,
+        responses=_WHY_RESPONSES,
+    )
+    async def identity_why(ref: Reference, request: Request, given: Annotated[WhyParameters, Query()]) -> Response:
+        return respond(request, await answering.identity_why(ref, given))
 
     @router.get(
         "/{ref:path}",

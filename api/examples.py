@@ -146,6 +146,94 @@ CUSTOMERS: Final[dict[str, Any]] = {
     "cut": None,
 }
 
+_EMAIL_NAME: Final = {"identifier_id": _ANN, "kind": "email", "value": "ann@example.com"}
+_MEMBER_NAME: Final = {"identifier_id": _MEMBER, "kind": "member_id", "value": "M-1001"}
+_OTHER_MEMBER: Final = {
+    "identifier_id": "7c2d1e0f-9a8b-4c7d-8e6f-5a4b3c2d1e0f",
+    "kind": "member_id",
+    "value": "M-2002",
+}
+_PURCHASE_LINK: Final[dict[str, Any]] = {
+    "a": _MEMBER_NAME,
+    "b": _EMAIL_NAME,
+    "evidence": [
+        {
+            "event_id": _PURCHASE,
+            "occurred_at": "2026-03-09T17:05:12Z",
+            "recorded_at": "2026-03-09T17:05:12.481Z",
+            "source": "https://shop.example.com",
+            "type": "purchase.completed.v1",
+        }
+    ],
+    "evidence_left_out": 0,
+    "decision": None,
+    "refused": None,
+}
+_REFUSED_LINK: Final[dict[str, Any]] = {
+    "a": _OTHER_MEMBER,
+    "b": _EMAIL_NAME,
+    "evidence": [
+        {
+            "event_id": "2e3f4a5b-6c7d-5e8f-9a0b-1c2d3e4f5a6b",
+            "occurred_at": "2026-04-02T08:00:00Z",
+            "recorded_at": "2026-04-02T08:00:01Z",
+            "source": "https://shop.example.com",
+            "type": "page.viewed.v1",
+        }
+    ],
+    "evidence_left_out": 0,
+    "decision": None,
+    "refused": {"reason": "limit:member_id", "decisions": [], "identifiers": [_OTHER_MEMBER, _MEMBER_NAME]},
+}
+
+IDENTITY: Final[dict[str, Any]] = {
+    "customer_id": _ANN,
+    "former_ids": [_MEMBER],
+    "identifiers": [
+        {
+            **_EMAIL_NAME,
+            "first_seen_at": "2026-03-01T09:30:00Z",
+            "first_event_id": "1b2c3d4e-5f60-5172-8394-a5b6c7d8e9f0",
+            "shared": False,
+        },
+        {
+            **_MEMBER_NAME,
+            "first_seen_at": "2026-03-09T17:05:12Z",
+            "first_event_id": _PURCHASE,
+            "shared": False,
+        },
+    ],
+    "links": [_PURCHASE_LINK],
+    "refused_links": [_REFUSED_LINK],
+    "decisions": [],
+    "left_out": {"identifiers": 0, "links": 0, "refused_links": 0, "decisions": 0, "uncounted_links": False},
+    "cut": None,
+}
+
+WHY: Final[dict[str, Any]] = {
+    "a": {**_MEMBER_NAME, "customer_id": _ANN},
+    "b": {**_OTHER_MEMBER, "customer_id": _OTHER_MEMBER["identifier_id"]},
+    "together": False,
+    "chain": [_PURCHASE_LINK, {**_REFUSED_LINK, "a": _EMAIL_NAME, "b": _OTHER_MEMBER}],
+    "kept_apart_by": [],
+    "left_out": {"chain": 0, "kept_apart_by": 0},
+    "cut": None,
+}
+
+REVIEW: Final[dict[str, Any]] = {
+    "of": "refused_links",
+    "items": [
+        {
+            "a": _OTHER_MEMBER,
+            "b": _EMAIL_NAME,
+            "reason": "limit:member_id",
+            "occurred_at": "2026-04-02T08:00:00Z",
+            "event_id": "2e3f4a5b-6c7d-5e8f-9a0b-1c2d3e4f5a6b",
+        }
+    ],
+    "next_cursor": None,
+}
+
 TIMELINE: Final[dict[str, Any]] = {
     "items": [
         {

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH
+from customer_timeline.api.cursors import LATEST_US, LENGTH, LIST_LENGTH, REVIEW_LENGTH
+from customer_timeline.api.references import MAX_LENGTH
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.cuts import Cut, IdentityAt
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewList
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter
 from customer_timeline.schemas.decoded import EPOCH, to_micros
@@ -20,6 +22,8 @@ DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 OF_THE_ROUTER: Final = ("after", "wait_s")
 """Query parameters that every read of customers takes, by the dependency in `own_write`."""
+DEFAULT_SIZE: Final = 20
+MAX_SIZE: Final = 100_000
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
@@ -193,6 +197,24 @@ class TimelineParameters(CutParameters):
         return TimelineFilter(self.type, self.channel, self.from_, self.until)
 
 
+class WhyParameters(CutParameters):
+    """Query parameters of `why`."""
+
+    a: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="An identifier, as `ref` names one; the one in the path where it is not given.",
+        examples=["email:ann@example.com"],
+    )
+    b: str = Field(
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="The other identifier, of this customer or another.",
+        examples=["phone:+14155550123"],
+    )
+
+
 class ListParameters(CutParameters):
     """Query parameters of a list of customers."""
 
@@ -218,3 +240,38 @@ class ListParameters(CutParameters):
     def wanted(self) -> CustomerFilter:
         """The filters and the order among them."""
         return CustomerFilter(self.stage, self.flag, self.order)
+
+
+class ReviewParameters(BaseModel):
+    """Query parameters of the review of identity. Unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: ReviewList = Field(
+        description=(
+            "`shared_values`: values that glue nobody. `refused_links`: links that limits, or decisions about others, "
+            "skipped. `large_customers`: those of many identifiers. `recent_changes`: customers under another id."
+        )
+    )
+    size: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_SIZE,
+        ge=2,
+        le=MAX_SIZE,
+        description=f"Identifiers from which on a customer is large; default {DEFAULT_SIZE}, at most {MAX_SIZE:,}.",
+    )
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        default=DEFAULT_LIMIT,
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Items a page; default {DEFAULT_LIMIT}, at most {MAX_LIMIT}.",
+    )
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=REVIEW_LENGTH,
+        description="`next_cursor` of the page before, with the same `of` and `size`.",
+    )
+
+    def wanted(self) -> ReviewFilter:
+        """The list that is asked for."""
+        return ReviewFilter(self.of, self.size)

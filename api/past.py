@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from customer_timeline.api.parameters import CutParameters
 from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.component import Component
 from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.cuts import IdentityAt, Past
 from customer_timeline.projections.reading import CustomerRecord, EventAt, TimelineFilter, TimelineKey, TimelinePage
@@ -32,6 +33,10 @@ class PastCustomer:
     ) -> TimelinePage | None:
         """A page of that customer's events."""
         return await self._reader.timeline(identifier_id, self.past, wanted, limit=limit, before=before)
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        """The raw component that held the identifier."""
+        return await self._reader.identity(identifier_id, self.past)
 
     async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
         """That customer's events at instants."""

@@ -18,8 +18,10 @@ from starlette.responses import Response
 
 from customer_timeline.api.answering import UnknownCustomerError
 from customer_timeline.api.cursors import InvalidCursorError
+from customer_timeline.api.identity import NotOfThisCustomerError, UnknownIdentifierError
 from customer_timeline.api.references import InvalidReferenceError
 from customer_timeline.projections.cut_reading import TooManyToRestoreError
+from customer_timeline.projections.identity_reading import ComponentTooLargeError
 from customer_timeline.projections.reading import StagesBeingAssessedError, ViewsOutOfDateError, ViewsUnavailableError
 from customer_timeline.schemas.position_token import DifferentLogsError, InvalidPositionTokenError
 
@@ -48,6 +50,7 @@ INVALID_PARAMETER = ProblemKind("invalid-parameter", 422, "A parameter is not va
 BECAME_DEAD_LETTER = ProblemKind("became-dead-letter", 422, "An event at these positions could not be applied")
 POSITION_OF_ANOTHER_LOG = ProblemKind("position-of-another-log", 422, "The positions are of another log")
 TOO_MANY_TO_RESTORE = ProblemKind("too-many-to-restore", 422, "The list would put too many customers together again")
+IDENTITY_TOO_LARGE = ProblemKind("identity-too-large", 422, "More identifiers are connected than one answer can hold")
 INTERNAL = ProblemKind("internal-error", 500, "The server failed")
 VIEWS_UNAVAILABLE = ProblemKind("views-unavailable", 503, "The views cannot be read just now")
 VIEWS_OUT_OF_DATE = ProblemKind("views-out-of-date", 503, "The views are of another version")
@@ -69,6 +72,7 @@ KINDS = (
     BECAME_DEAD_LETTER,
     POSITION_OF_ANOTHER_LOG,
     TOO_MANY_TO_RESTORE,
+    IDENTITY_TOO_LARGE,
     INTERNAL,
     VIEWS_UNAVAILABLE,
     VIEWS_OUT_OF_DATE,
@@ -118,11 +122,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidCursorError, _invalid_cursor)
     app.add_exception_handler(InvalidPositionTokenError, _invalid_position_token)
     app.add_exception_handler(DifferentLogsError, _position_of_another_log)
+    app.add_exception_handler(ComponentTooLargeError, _too_large)
     app.add_exception_handler(ViewsUnavailableError, _unavailable)
     app.add_exception_handler(ViewsOutOfDateError, _out_of_date)
     app.add_exception_handler(StagesBeingAssessedError, _being_assessed)
     app.add_exception_handler(TooManyToRestoreError, _too_many)
     app.add_exception_handler(UnknownCustomerError, _unknown_customer)
+    app.add_exception_handler(UnknownIdentifierError, _unknown_customer)
+    app.add_exception_handler(NotOfThisCustomerError, _not_of_this_customer)
 
 
 def _response(
@@ -196,6 +203,10 @@ async def _position_of_another_log(request: Request, exc: Exception) -> Response
     return _response(request, POSITION_OF_ANOTHER_LOG, str(exc))
 
 
+async def _too_large(request: Request, exc: Exception) -> Response:
+    return _response(request, IDENTITY_TOO_LARGE, str(exc))
+
+
 async def _unavailable(request: Request, exc: Exception) -> Response:
     return _response(request, VIEWS_UNAVAILABLE, str(exc), headers={"retry-after": "1"})
 
@@ -206,6 +217,10 @@ async def _out_of_date(request: Request, exc: Exception) -> Response:
 
 async def _unknown_customer(request: Request, exc: Exception) -> Response:
     return _response(request, UNKNOWN_CUSTOMER, str(exc))
+
+
+async def _not_of_this_customer(request: Request, exc: Exception) -> Response:
+    return _response(request, INVALID_PARAMETER, str(exc))
 
 
 async def _too_many(request: Request, exc: Exception) -> Response:

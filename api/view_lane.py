@@ -23,7 +23,7 @@ from customer_timeline.schemas.errors import CustomerTimelineError
 PREFIX: Final = "/v1/customers/"
 ROUTE: Final = "/v1/customers/{ref}"
 # The other resources of a customer.
-_OTHERS: Final = ("/timeline", "/lifecycle", "/diff")
+_OTHERS: Final = ("/timeline", "/lifecycle", "/diff", "/identity", "/identity/why")
 _AFTER_HEADER: Final = AFTER_HEADER.lower().encode()
 _CACHE_HEADER: Final = (b"cache-control", CACHE_CONTROL.encode())
 _TYPE_HEADER: Final = (b"content-type", b"application/json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
+from customer_timeline.projections.component import Component
 from customer_timeline.projections.cuts import Cut, Past
 from customer_timeline.projections.differences import Difference
 from customer_timeline.projections.reading import (
@@ -73,6 +74,10 @@ class CutReader(Protocol):
 
         None where nobody ever named it, or (by the cut's identity) nobody had by then.
         """
+        ...
+
+    async def identity(self, identifier_id: str, past: Past) -> Component | None:
+        """The raw component that held the identifier at the cut; None where nobody had named it by then."""
         ...
 
     async def timeline(

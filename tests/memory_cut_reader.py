@@ -9,10 +9,19 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from reference.log_model import Record, Then, log_then
 from view_rows import CODEC, PROJECTION
 
+from customer_timeline.projections.component import (
+    Component,
+    ComponentDecision,
+    ComponentLink,
+    ComponentMember,
+    LinkEvidence,
+)
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.cut_graph import pairs_of
 from customer_timeline.projections.cut_reading import Horizon, Window
 from customer_timeline.projections.cuts import Cut, Past
 from customer_timeline.projections.differences import Difference, Side
+from customer_timeline.projections.identity import Pair
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.reading import (
     CustomerFilter,
@@ -58,9 +67,13 @@ class MemoryCutReader:
         return Horizon(self._passed_us)
 
     async def customer(self, identifier_id: str, past: Past) -> CustomerRecord | None:
-        then = self._then(past)
+        then = self.then(past)
         customer_id = then.customer_of.get(identifier_id)
         return None if customer_id is None else _record(then, customer_id)
+
+    async def identity(self, identifier_id: str, past: Past) -> Component | None:
+        then = self.then(Past(past.cut, "cut"))
+        return _whole_log(then) if identifier_id in then.customer_of else None
 
     async def timeline(
         self,
@@ -71,7 +84,7 @@ class MemoryCutReader:
         limit: int,
         before: TimelineKey | None = None,
     ) -> TimelinePage | None:
-        then = self._then(past)
+        then = self.then(past)
         customer_id = then.customer_of.get(identifier_id)
         if customer_id is None:
             return None
@@ -80,7 +93,7 @@ class MemoryCutReader:
         return TimelinePage(tuple(rows[:limit]), more=len(rows) > limit)
 
     async def events_at(self, identifier_id: str, past: Past, instants_us: Collection[int]) -> tuple[EventAt, ...]:
-        then = self._then(past)
+        then = self.then(past)
         events = then.events.get(then.customer_of.get(identifier_id, ""), [])
         found = [EventAt(e.occurred_us, e.event_id, e.type, e.sign_of_life) for e in events]
         return tuple(sorted(one for one in found if one.occurred_us in instants_us))
@@ -95,7 +108,7 @@ class MemoryCutReader:
         limit: int,
         after: CustomerKey | None = None,
     ) -> CustomerPage:
-        then = self._then(past)
+        then = self.then(past)
         rows, counts = [], Counter[Stage]()
         for customer_id in then.facts:
             row = self._listed(then, customer_id, at_us)
@@ -130,7 +143,7 @@ class MemoryCutReader:
     async def changed_customers(self, recorded: Window, occurred_before_us: int) -> tuple[str, ...]:
         before, after = (Past(Cut(None, us - 1), "current") for us in recorded)
         found = []
-        for customer_id in self._then(after).facts:
+        for customer_id in self.then(after).facts:
             changed = await self.difference(customer_id, before, after)
             events = () if changed is None else (*changed.removed, *changed.added)
             if any(event.occurred_us < occurred_before_us for event in events):
@@ -142,7 +155,7 @@ class MemoryCutReader:
         return event.event_id, event.revision, event.occurred_us, self._codec.canonical_hash(event.value)
 
     def _side(self, identifier_id: str, past: Past) -> tuple[Side, dict[tuple[object, ...], DecodedEvent]] | None:
-        then = self._then(past)
+        then = self.then(past)
         customer_id = then.customer_of.get(identifier_id)
         if customer_id is None:
             return None
@@ -152,7 +165,8 @@ class MemoryCutReader:
     async def aclose(self) -> None:
         pass
 
-    def _then(self, past: Past) -> Then:
+    def then(self, past: Past) -> Then:
+        """The log at a cut."""
         records = self._records()
         found = self._known.get((past, len(records)))
         if found is None:
@@ -188,6 +202,32 @@ def _record(then: Then, customer_id: str) -> CustomerRecord:
     ]
     members.sort(key=lambda m: (m.first_seen_us is None, m.first_seen_us or 0, m.identifier_id))
     return CustomerRecord(customer_id, tuple(members), then.facts[customer_id] if then.events[customer_id] else None)
+
+
+def _whole_log(then: Then) -> Component:
+    """All raw components at once, which is as right as one of them."""
+    first: dict[str, tuple[int, str]] = {}
+    evidence: dict[Pair, list[LinkEvidence]] = {}
+    decisions = []
+    for event in then.winners:
+        sighting = (event.occurred_us, event.event_id)
+        recorded_us = to_micros(event.recorded_at)
+        if event.decides is not None:
+            a, b = sorted(identifier.identifier_id for identifier in event.decides)
+            verdict = "linked" if event.type == "identity.linked.v1" else "unlinked"
+            words = (event.data.reason, event.data.operator)  # type: ignore[attr-defined]
+            decisions.append(ComponentDecision(event.event_id, (a, b), verdict, sighting[0], recorded_us, *words))  # type: ignore[arg-type]
+        for identifier in event.identifiers if event.listed else ():
+            first[identifier.identifier_id] = min(first.get(identifier.identifier_id, sighting), sighting)
+        for pair in pairs_of(event):
+            evidence.setdefault(pair, []).append(LinkEvidence(*sighting, recorded_us, event.source, event.type))
+    members = []
+    for identifier_id, kind, value in (then.identifiers[i] for i in sorted(then.customer_of)):
+        first_us, first_event_id = first.get(identifier_id, (None, None))
+        shared = identifier_id in then.shared
+        members.append(ComponentMember(identifier_id, kind, value, first_us, first_event_id, shared))
+    links = [ComponentLink(pair, tuple(sorted(found))) for pair, found in sorted(evidence.items())]
+    return Component(tuple(members), (), tuple(links), tuple(sorted(decisions)))
 
 
 def _in_order(events: Iterable[DecodedEvent]) -> tuple[DecodedEvent, ...]:

@@ -6,8 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Collection
 
+from view_links import component, review_page
 from view_rows import PROJECTION, VERSION, Landed, Views
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
 from customer_timeline.projections.progress import DeadPosition, Progress
 from customer_timeline.projections.reading import (
@@ -75,6 +79,23 @@ class MemoryReader:
                 if e.listed and e.occurred_us in instants_us and self._theirs(e, ids)
             )
         )
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        self._customer_of(identifier_id)  # refuses another version
+        return component(self._views, identifier_id)
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        if self._views.members:
+            self._customer_of(next(iter(self._views.members)))  # refuses another version
+        return review_page(self._views, wanted, limit, after)
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        found = tuple(
+            StoredEvent(landed.event.value.decode(), to_micros(landed.event.recorded_at))
+            for landed in self._views.events
+            if landed.event.listed and self._theirs(landed.event, set(identifier_ids))
+        )
+        return found if len(found) <= limit else None
 
     async def customers(
         self,

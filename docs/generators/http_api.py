@@ -37,6 +37,12 @@ CONVENTIONS = """
 - **Amounts** are exact decimals as text. **Instants** are RFC 3339 in UTC, with six decimals where they are not zero.
 - **Snapshots.** Every answer is one statement on one snapshot of the views: it never mixes before and after a merge. A
   lifecycle is worked out from one; the events behind it are looked up in a second.
+- **Identity** is worked out by the rules from the facts around the customer, as workers do it. Each link names its
+  events, each refused one its reason. Long lists are cut, and `left_out` says by how much. Beyond 5,000 connected
+  identifiers there is no answer (`identity-too-large`). `why` about two customers reads each in one statement, and both
+  again where a merge came between.
+- **Review of identity.** Each page is of the moment at which it is asked for. `recent_changes` are those that workers
+  announced; a rebuild announces its own. A page of `large_customers` looks through 200,000 identifiers.
 - **Caching.** Every answer about a customer has an `ETag`; with `If-None-Match` an unchanged one is `304` without a
   body. The `version` of a customer is the hash of its content: equal versions, equal content. The `ETag` of a lifecycle
   leaves out `at`, so it changes when the customer or their stage does, and once a day with P(alive).

@@ -9,10 +9,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from customer_timeline.projections.component import Component, Named
+from customer_timeline.projections.component import (
+    Component,
+    ComponentDecision,
+    ComponentLink,
+    LinkEvidence,
+)
+from customer_timeline.projections.cut_graph import CutGraph, Named, pairs_of
 from customer_timeline.projections.cuts import Cut, IdentityAt
 from customer_timeline.projections.evidence import Evidence
-from customer_timeline.projections.identity import NEVER, Decision
+from customer_timeline.projections.identity import NEVER, Pair
 from customer_timeline.projections.postgres.copy_text import uuid_array
 from customer_timeline.projections.reading import Member
 from customer_timeline.projections.things import named_things, owner_of
@@ -60,9 +66,9 @@ class CutSnapshot:
         customer_id = min((_when(sightings[i]) or NEVER, i) for i in members)[1]
         return await self._placed(customer_id, [component.named[i] for i in members], sightings, restored, who)
 
-    async def component(self, seed: str) -> Component | None:
+    async def component(self, seed: str) -> CutGraph | None:
         """The raw component around an identifier; None where nobody ever named it."""
-        component = Component(seed, self._policy)
+        component = CutGraph(seed, self._policy)
         component.learn(await self._named([seed]))
         if seed not in component.named:
             return None
@@ -75,13 +81,38 @@ class CutSnapshot:
             ):
                 component.learn_link((anchor_id, other_id), Evidence(*least))
             decided = await self.fetch("EXECUTE decisions_at (%s, %s, %s)", (uuid_array(sorted(ring)), *self.times))
-            for event_id, a, b, verdict, occurred_us in decided:
-                component.learn_decision(Decision((a, b), verdict, occurred_us, event_id))
+            for event_id, a, b, *rest in decided:
+                component.learn_decision(ComponentDecision(event_id, (a, b), *rest))
             for event in await self._restored(ring):
                 component.learn_event(event, to_micros(event.recorded_at))
             component.learn(await self._named(component.ends()))
             await self._partners(component)
         return component
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        """The raw component around an identifier with all that is shown of it; None where nobody had named it."""
+        graph = await self.component(identifier_id)
+        if graph is None:
+            return None
+        restored = await self._restored(graph.named)
+        sightings = await self._sightings(graph.named.values(), restored)
+        if sightings[identifier_id] is None and not graph.is_mentioned(identifier_id):
+            return None
+        return graph.shown(sightings, await self._shown_links(graph, restored))
+
+    async def _shown_links(self, graph: CutGraph, restored: Iterable[DecodedEvent]) -> list[ComponentLink]:
+        evidence: dict[Pair, list[LinkEvidence]] = {pair: [] for pair in graph.links}
+        asked = uuid_array(sorted({pair[0] for pair in graph.links}))
+        for a, b, *found in await self.fetch("EXECUTE evidence_at (%s, %s, %s)", (asked, *self.times)):
+            if (a, b) in evidence:
+                evidence[a, b].append(LinkEvidence(*found))
+        for event in restored:
+            recorded_us = to_micros(event.recorded_at)
+            for pair in pairs_of(event):
+                if pair in evidence:
+                    found_now = (event.occurred_us, event.event_id, recorded_us, event.source, event.type)
+                    evidence[pair].append(LinkEvidence(*found_now))
+        return [ComponentLink(pair, tuple(sorted(events))) for pair, events in evidence.items()]
 
     async def events(self, anchors: Collection[str]) -> list[tuple[str, datetime]]:
         """The events that stand at anchors, as stored; those that were restored are not among them."""
@@ -136,12 +167,12 @@ class CutSnapshot:
         rows = await self.fetch("EXECUTE identifiers (%s)", (uuid_array(identifier_ids),))
         return [Named(*row) for row in rows]
 
-    async def _mentions(self, component: Component, ring: Iterable[str]) -> None:
+    async def _mentions(self, component: CutGraph, ring: Iterable[str]) -> None:
         rows = await self.fetch("EXECUTE superseded_at (%s, %s, %s)", (uuid_array(ring), *self.times))
         for value, recorded_at in rows:
             component.learn_mention(decoded(self._codec, value, recorded_at))
 
-    async def _partners(self, component: Component) -> None:
+    async def _partners(self, component: CutGraph) -> None:
         asked = component.maybe_shared()
         if not asked:
             return

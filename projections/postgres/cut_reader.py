@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from customer_timeline.projections.component import Component
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.cut_reading import Horizon, TooManyToRestoreError, Window
 from customer_timeline.projections.cuts import Cut, Past
@@ -87,6 +88,11 @@ class PostgresCutReader:
         """See `CutReader.customer`."""
         async with self._snapshot(self._pool, past.cut) as snapshot:
             return await self._customer(snapshot, identifier_id, past)
+
+    async def identity(self, identifier_id: str, past: Past) -> Component | None:
+        """See `CutReader.identity`."""
+        async with self._snapshot(self._pool, past.cut) as snapshot:
+            return await snapshot.identity(identifier_id)
 
     async def timeline(
         self,

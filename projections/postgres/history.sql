@@ -50,6 +50,24 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS least_one
 
+-- evidence_at: of pairs with an end among identifiers, the events that none beats on both times, with what they are.
+PREPARE evidence_at (uuid [], timestamptz, timestamptz) AS
+SELECT
+    e.anchor_id::text, e.other_id::text, (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.event_id::text,
+    (extract(epoch FROM e.recorded_at) * 1000000)::bigint, t.event ->> 'source', t.type
+FROM (
+    SELECT anchor_id, other_id, occurred_at, event_id, recorded_at
+    FROM link
+    WHERE anchor_id = ANY ($1) OR other_id = ANY ($1)
+    UNION ALL
+    SELECT e.anchor_id, e.other_id, e.occurred_at, e.event_id, e.recorded_at
+    FROM link AS l
+    JOIN link_evidence AS e ON e.anchor_id = l.anchor_id AND e.other_id = l.other_id
+    WHERE l.anchor_id = ANY ($1) OR l.other_id = ANY ($1)
+) AS e
+JOIN timeline AS t ON t.event_id = e.event_id
+WHERE e.occurred_at <= $2 AND e.recorded_at <= $3
+
 -- partners_at: with which identifiers of each kind some were seen as the weaker one, at most $4 of a kind.
 PREPARE partners_at (uuid [], timestamptz, timestamptz, integer) AS
 SELECT l.other_id::text, i.kind, (array_agg(l.anchor_id::text))[1:$4]
@@ -68,7 +86,8 @@ GROUP BY l.other_id, i.kind
 -- decisions_at: what operators had decided about some identifiers.
 PREPARE decisions_at (uuid [], timestamptz, timestamptz) AS
 SELECT
-    event_id::text, anchor_id::text, other_id::text, verdict, (extract(epoch FROM occurred_at) * 1000000)::bigint
+    event_id::text, anchor_id::text, other_id::text, verdict, (extract(epoch FROM occurred_at) * 1000000)::bigint,
+    (extract(epoch FROM recorded_at) * 1000000)::bigint, reason, operator
 FROM decision
 WHERE (anchor_id = ANY ($1) OR other_id = ANY ($1)) AND occurred_at <= $2 AND recorded_at <= $3
 

@@ -358,8 +358,10 @@ class PostgresJournal:
         if version != self._version:
             raise RefusedError(
                 f"These tables were written by projection version {version} ({details}); this worker is "
-                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and "
-                f"settings, or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
+                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). A change of identity or time "
+                f"settings needs a rebuild: run it with the code and settings of before, or stop all workers and "
+                f"build the view again from the log (`customer-timeline projection reset`), or give it an empty "
+                f"schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
             )
         if not self._rules_said:
             # Once a process: while a change rolls over the workers, the old ones must not take it back.

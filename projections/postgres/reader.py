@@ -8,6 +8,11 @@ from typing import Any
 
 import orjson
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
+from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
+from customer_timeline.projections.postgres.identity_review import read_review
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.progress import DeadPosition, PartitionProgress, Progress
@@ -55,10 +60,10 @@ class PostgresReader:
         timeout_s: float = 5.0,
     ) -> None:
         self._expected = projection_version
-        self._pool = ReadPool(dsn, schema, named_queries("queries.sql"), size=connections, timeout_s=timeout_s)
-        self._lists = ReadPool(
-            dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
-        )
+        points = {**named_queries("queries.sql"), **named_queries("identity.sql")}
+        self._pool = ReadPool(dsn, schema, points, size=connections, timeout_s=timeout_s)
+        lists = {**named_queries("lists.sql"), **named_queries("identity_review.sql")}
+        self._lists = ReadPool(dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS)
         self._standing = ReadPool(dsn, schema, named_queries("progress.sql"), size=1, timeout_s=timeout_s)
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
@@ -105,6 +110,26 @@ class PostgresReader:
         if rows:
             self._refuse_other_version(rows[0][0])
         return tuple(EventAt(*row[1:]) for row in rows if row[1] is not None)
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        """See `IdentityReader.identity`."""
+        found = await read_component(self._pool, identifier_id)
+        if found is None:
+            return None
+        self._refuse_other_version(found.version)
+        return found.component
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        """See `IdentityReader.identity_review`."""
+        found = await read_review(self._lists, wanted, limit, after)
+        self._refuse_other_version(found.version)
+        return found.page
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        """See `IdentityReader.events_of`."""
+        found = await read_events_of(self._pool, identifier_ids, limit)
+        self._refuse_other_version(found.version)
+        return found.events
 
     async def customers(
         self,

@@ -33,7 +33,9 @@ _WAIT_S = typer.Option(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of `customer`."""
-    commands = typer.Typer(help="Customers: one's view, timeline and lifecycle, and lists.", no_args_is_help=True)
+    commands = typer.Typer(
+        help="Customers: one's view, timeline, lifecycle and identity, and lists.", no_args_is_help=True
+    )
     commands.command("show")(show_command)
     commands.command("timeline")(timeline_command)
     commands.command("lifecycle")(lifecycle_command)

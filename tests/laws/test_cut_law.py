@@ -24,6 +24,7 @@ from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.cuts import NO_CUT, Cut, IdentityAt, Past
 from customer_timeline.projections.differences import Difference
+from customer_timeline.projections.identity_view import Resolved
 from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
 from customer_timeline.projections.reading import CustomerFilter, Order, TimelineFilter, TimelinePage
 from customer_timeline.projections.stage_rules import StageRules
@@ -111,6 +112,7 @@ async def differences_at(
         told = [await one.difference(identifier_id, past, other) for one in (reader, memory)]
         if _apart(told[0]) != _apart(told[1]):
             found.append(f"{past} to {other} {identifier_id}: {told[0]} instead of {told[1]}")
+    found += await identity_differences(reader, memory, everybody, past)
     return found + await list_differences(reader, memory, past, random)
 
 
@@ -120,6 +122,28 @@ def _apart(found: Difference | None) -> tuple[object, ...] | None:
         return None
     events = ([(e.event_id, e.revision, e.occurred_us) for e in part] for part in (found.removed, found.added))
     return (*found[:3], *events)
+
+
+async def identity_differences(
+    reader: PostgresCutReader, memory: MemoryCutReader, everybody: Sequence[str], past: Past
+) -> list[str]:
+    """What is worked out from the components that the reader gives, beside what the reference decides."""
+    then = memory.then(Past(past.cut, "cut"))
+    found = []
+    for identifier_id in everybody:
+        component = await reader.identity(identifier_id, past)
+        if component is None:
+            if identifier_id in then.customer_of:
+                found.append(f"{past} {identifier_id}: no component")
+            continue
+        resolved = Resolved.of(component, POLICY)
+        inside = [member.identifier_id for member in component.inside]
+        if [resolved.customer_of[i] for i in inside] != [then.customer_of.get(i) for i in inside]:
+            found.append(f"{past} {identifier_id}: other customers by its component")
+        refused = {link.pair: resolved.resolution.refused.get(link.pair) for link in component.links}
+        if any(reason != then.refused.get(pair) for pair, reason in refused.items()):
+            found.append(f"{past} {identifier_id}: other refusals by its component")
+    return found
 
 
 async def list_differences(reader: PostgresCutReader, memory: MemoryCutReader, past: Past, random: Random) -> list[str]:

@@ -142,6 +142,9 @@ class Then:
     first_seen: dict[str, int | None]
     facts: dict[str, str]
     events: dict[str, list[DecodedEvent]]
+    winners: list[DecodedEvent]
+    shared: set[str]
+    refused: dict[tuple[str, str], str | None]
 
 
 def log_then(
@@ -163,6 +166,9 @@ def log_then(
         {i: then.first_seen.get(i, (None, ""))[0] for i in identity.customer_of},
         {customer: row["facts"] for customer, row in facts.items()},
         by_customer,
+        [told.decoded._replace(recorded_at=told.recorded_at) for told in history.winners],
+        set(then.shared),
+        {pair: link.refused for pair, link in then.links.items() if link.least},
     )
 
 
