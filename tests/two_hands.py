@@ -44,7 +44,7 @@ def event(name: str, day: int, who: str = "", *, kind: str = "page.viewed", revi
         content["url"] = "https://shop.example/"
     if kind == "event.retracted":
         content = {"reason": "a mistake", "operator": "op"}
-    if kind == "identity.linked":
+    if kind in ("identity.linked", "identity.unlinked"):
         content = data
     moment = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=day)
     envelope = {"specversion": "1.0", "id": name, "source": "test", "type": f"{kind}.v1", "time": moment.isoformat()}
