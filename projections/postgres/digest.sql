@@ -90,7 +90,9 @@ FROM (SELECT DISTINCT sha256, reason COLLATE "C" AS reason FROM dead_letter) AS 
 -- owned: things and the identifier that owns them, itself or through at most five others
 SELECT thing_id, owner_id, 0 AS steps
 FROM thing
-WHERE owner_id IS NOT NULL AND (%(customer_id)s IS NULL OR owner_id IN (SELECT identifier_id FROM member))
+WHERE
+    owner_id IS NOT NULL
+    AND (%(customer_id)s IS NULL OR owner_id = ANY (ARRAY(SELECT identifier_id FROM member)))
 UNION ALL
 SELECT thing.thing_id, owned.owner_id, owned.steps + 1
 FROM owned
@@ -146,3 +148,9 @@ SELECT topic, part, next_offset FROM projector_offset ORDER BY topic COLLATE "C"
 
 -- customer_of: the customer that holds an identifier
 SELECT customer_id::text FROM identifier WHERE identifier_id = %(identifier_id)s::uuid
+
+-- plan_for_all: the plan that is best for the first few rows of a cursor is not for all
+SELECT set_config('cursor_tuple_fraction', '1', true), set_config('jit', 'off', true)
+
+-- plan_for_few: along indexes
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
