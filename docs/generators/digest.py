@@ -14,8 +14,8 @@ others.
 
 ## How it is computed
 
-- A row is one line: a JSON array of the covered columns in the order below, as Postgres' `json_build_array` writes
-  it. Instants are microseconds since 1970, bytes hexadecimal. The statements:
+- A row is one line: a JSON array of the covered columns in the order below, as `json_build_array` of
+  Postgres 14 or newer writes it. Instants are microseconds since 1970, bytes hexadecimal. The statements:
   [digest.sql](../../projections/postgres/digest.sql).
 - A table is the SHA-256 of its lines in the order of their keys, each with a line feed; `all` that of one line
   `table rows sha256` a table.
