@@ -37,7 +37,7 @@ from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
-from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
+from customer_timeline.projections.postgres.timeline_store import HALF, Arrival, Stored, TimelineStore, arrivals_of
 from customer_timeline.projections.postgres.turns import Turns
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
@@ -191,12 +191,12 @@ class PostgresJournal:
 
     def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: _Outcome) -> None:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
-        session.cursor.execute("SAVEPOINT half")
+        session.cursor.execute(f"SAVEPOINT {HALF}")
         try:
             stored, settlement, customers = self._write(session, arrivals, batch.appended_at)
         except (psycopg2.Error, ValueError) as error:
             refusal = _refusal(error)
-            session.cursor.execute("ROLLBACK TO SAVEPOINT half")
+            session.cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
             self._memory.clear()
             if len(arrivals) == 1:
                 outcome.unstorable.append((next(iter(arrivals)), str(refusal)))
@@ -207,7 +207,7 @@ class PostgresJournal:
                 session.customers.clear()
                 self._store(session, {key: arrivals[key] for key in half}, batch, outcome)
             return
-        session.cursor.execute("RELEASE SAVEPOINT half")
+        session.cursor.execute(f"RELEASE SAVEPOINT {HALF}")
         outcome.add(stored, settlement, customers)
 
     def _write(

@@ -52,11 +52,11 @@ READ_BEFORE_LOCK = (
 )
 MUTATIONS = (
     Mutation(
-        "duplicates are told by the timeline's insert",
+        "of events that two workers bring at once the timeline's insert tells which are new",
         SQL,
         r"(?<=FROM incoming ORDER BY event_id\n)ON CONFLICT \(event_id\) DO NOTHING\n",
         "",
-        (f"{STEPS}::test_a_worker_killed_at_a_step_loses_nothing_and_doubles_nothing",),
+        (f"{LOCKS}::test_an_event_that_two_workers_bring_at_once_is_written_and_folded_once",),
     ),
     Mutation(
         "offsets move only from where they stand, told by processes",
