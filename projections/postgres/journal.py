@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 import psycopg2
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.journal import (
@@ -390,6 +391,9 @@ class _Session:
     def __init__(self, connection: Connection, journal: PostgresJournal) -> None:
         self.connection = connection
         connection.autocommit = False
+        # Each statement sees what was committed before it, whatever the server's default: identity and the insert of
+        # events rest on that.
+        connection.isolation_level = ISOLATION_LEVEL_READ_COMMITTED
         self.cursor = connection.cursor(cursor_factory=journal.turns.cursor_class())
         # A worker that hangs inside a transaction must not hold its locks for ever.
         self.cursor.execute("SET idle_in_transaction_session_timeout = '10s'")

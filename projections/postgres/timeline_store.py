@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
@@ -44,6 +45,10 @@ class Arrival(NamedTuple):
     row: str
 
 
+# As the constructor, which is a Python frame each time.
+_as_arrival: Final[Callable[[tuple[object, ...]], Arrival]] = partial(tuple.__new__, Arrival)
+
+
 class Replacement(NamedTuple):
     """A record that won over the one that stood. `before` equals `event` in all but recorded_at for an earlier copy."""
 
@@ -70,7 +75,11 @@ def arrivals_of(
     """
     by_event: dict[str, list[Placed]] = {}
     for one in placed:
-        by_event.setdefault(one.event.event_id, []).append(one)
+        event_id = one.event.event_id
+        if event_id in by_event:
+            by_event[event_id].append(one)
+        else:
+            by_event[event_id] = [one]
     arrivals: dict[str, Arrival] = {}
     duplicates = 0
     recorded_at, recorded = EPOCH, ""
@@ -86,7 +95,7 @@ def arrivals_of(
         if event.recorded_at is not recorded_at:  # records that were appended together share it
             recorded_at, recorded = event.recorded_at, event.recorded_at.isoformat()
         digest = record_hash(event.value)
-        arrivals[event_id] = Arrival(event, superseded, digest, _row(event, first.raw, digest, recorded))
+        arrivals[event_id] = _as_arrival((event, superseded, digest, _row(event, first.raw, digest, recorded)))
     return arrivals, duplicates
 
 
@@ -136,37 +145,27 @@ class TimelineStore:
         May roll back to the savepoint HALF, which the caller sets just before.
         """
         known = self._known(arrivals)
-        new_ids = self._insert(arrivals, sorted(arrivals.keys() - known.keys()))
-        if new_ids is None:
+        while not self._insert([arrivals[event_id].row for event_id in sorted(arrivals.keys() - known.keys())]):
             self._cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
-            new_ids = self._insert_racing(arrivals)
-            known = self._known([event_id for event_id in arrivals if event_id not in new_ids])
-        new = [arrival.event for event_id, arrival in arrivals.items() if event_id in new_ids]
+            known = self._known(arrivals)
+        fresh = [arrival for event_id, arrival in arrivals.items() if event_id not in known]
         lost = [loser.event for arrival in arrivals.values() for loser in arrival.superseded]
-        for event_id in new_ids:
-            if arrivals[event_id].superseded:
-                self._supersede(arrivals[event_id].event, arrivals[event_id].superseded)
+        for arrival in fresh:
+            if arrival.superseded:
+                self._supersede(arrival.event, arrival.superseded)
         duplicates, replaced, losers = self._settle_known(known, arrivals) if known else (0, [], [])
-        return Stored(new, replaced, [*lost, *losers], duplicates)
+        return Stored([arrival.event for arrival in fresh], replaced, [*lost, *losers], duplicates)
 
-    def _insert(self, arrivals: Mapping[str, Arrival], event_ids: Sequence[str]) -> set[str] | None:
-        """Straight into the table: half the work of a statement that looks for conflicts. None where there was one."""
-        if not event_ids:
-            return set()
+    def _insert(self, rows: Sequence[str]) -> bool:
+        """Insert new events, in id order. False where one of them was not new: then this part must be rolled back."""
+        if not rows:
+            return True
         try:
-            copy_rows(self._cursor, self._sql["copy_timeline"], [arrivals[event_id].row for event_id in event_ids])
+            copy_rows(self._cursor, self._sql["copy_timeline"], rows)
         except UniqueViolation:
-            # Another worker has committed one of them since it was looked for, or while this one waited for it.
-            return None
-        return set(event_ids)
-
-    def _insert_racing(self, arrivals: Mapping[str, Arrival]) -> set[str]:
-        """The ids that are new, where other workers insert some of them at the same time."""
-        self._stage(arrivals.values())
-        self._cursor.execute(self._sql["insert_timeline"])
-        inserted = {row[0] for row in self._cursor.fetchall()}
-        self.clear()
-        return inserted
+            # Another worker has committed it since it was looked for, or while this one waited for it. Now it is seen.
+            return False
+        return True
 
     def _stage(self, arrivals: Iterable[Arrival]) -> None:
         copy_rows(self._cursor, self._sql["copy_incoming"], [arrival.row for arrival in arrivals])

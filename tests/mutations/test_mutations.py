@@ -52,9 +52,9 @@ READ_BEFORE_LOCK = (
 )
 MUTATIONS = (
     Mutation(
-        "of events that two workers bring at once the timeline's insert tells which are new",
-        SQL,
-        r"(?<=FROM incoming ORDER BY event_id\n)ON CONFLICT \(event_id\) DO NOTHING\n",
+        "an event is in the timeline once, whoever else brings it at the same time",
+        "projections/postgres/migrations/0001_pre_initial.sql",
+        r"(?<=    event_id       uuid) PRIMARY KEY(?=,\n    anchor_id )",
         "",
         (f"{LOCKS}::test_an_event_that_two_workers_bring_at_once_is_written_and_folded_once",),
     ),
