@@ -197,7 +197,8 @@ class Decider:
         return old | (graph.inside & a.claimed.keys())
 
     def _read_graph(self, seeds: set[str], overrides: Mapping[str, Known]) -> Graph:
-        graph = self._a.graphs.read(seeds, self._a.claimed)
+        a = self._a
+        graph = a.graphs.read(seeds, a.claimed, a.newly_shared, a.work.withdrawn_pairs | a.work.decided_pairs)
         for identifier_id, known in overrides.items():
             if identifier_id in graph.known:
                 graph.known[identifier_id] = known

@@ -114,6 +114,17 @@ class LinkStore:
             for a, b, occurred_us, event_id, refused in self._cursor.fetchall()
         ]
 
+    def links_between(self, pairs: Iterable[Pair]) -> list[StoredLink]:
+        """The links of these pairs, whichever end is the stronger."""
+        both = {ordered for a, b in pairs for ordered in ((a, b), (b, a))}
+        if not both:
+            return []
+        self._cursor.execute(self._sql["read_links"], _pair_columns(both))
+        return [
+            StoredLink((a, b), Link((a, b), occurred_us, event_id) if event_id else None, refused)
+            for a, b, occurred_us, event_id, _, refused in self._cursor.fetchall()
+        ]
+
     def decisions_of(self, identifier_ids: Iterable[str]) -> list[StoredDecision]:
         """Every decision about one of the identifiers."""
         self._cursor.execute(self._sql["decisions_of"], {"ids": uuid_array(identifier_ids)})

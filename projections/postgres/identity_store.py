@@ -138,6 +138,7 @@ class Attempt:
         self.known: dict[str, Known] = {}
         self.rows: dict[str, Locked] = {}
         self.renamed: set[str] = set()
+        self.newly_shared: set[str] = set()
 
     def run(self, also: set[str]) -> Settlement:
         """Lock, check, write links, and decide who is who."""
@@ -304,6 +305,7 @@ class Attempt:
                 source = self.claimed if identifier_id in self.claimed else self.known
                 source[identifier_id] = self._about(identifier_id)._replace(shared=True)
             self.work.deciding.update(newly)
+            self.newly_shared.update(newly)
 
     def _too_many(self, identifier_id: str, partners: Mapping[str, int]) -> bool:
         policy = self.policy.of(self._about(identifier_id).kind)
@@ -324,10 +326,10 @@ class Attempt:
         slow: set[str] = {self.node_of(i) for i in self.work.must_decide if self._is_held(i)}
         for change in changes:
             nodes = [self.node_of(end) for end in change.pair if self._is_held(end)]
+            if change.after and any(node in self.rows and self.rows[node].contested for node in nodes):
+                slow.update(nodes)  # also where the link glues nobody: a decision may be about this very pair
             if len(nodes) < 2 or not change.after or self._glue_refusal(change.pair):
                 continue
-            if any(node in self.rows and self.rows[node].contested for node in nodes):
-                slow.update(nodes)
             if not change.before:
                 groups.join(*nodes)
         return Decider(self, groups, slow).run()
