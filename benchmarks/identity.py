@@ -121,7 +121,7 @@ def _cases(batch: int, fresh: int) -> dict[str, list[Who]]:
         "the same, with one more": [[_large(0), _large(fresh)], *large[1:], *ordinary[len(large) :]],
         "a shared value in every event": shared,
         "the same, named with one more": [[_email(fresh), _phone()], *shared[1:]],
-        "the same, named with one who takes part in a decision": [[_email(7), _large(fresh)], *shared[1:]],
+        "the same, named with one who takes part in a decision": [[_email(7), _device(fresh)], *shared[1:]],
     }
 
 
@@ -153,6 +153,10 @@ def _email(number: int) -> dict[str, str]:
 
 def _large(number: int) -> dict[str, str]:
     return identifier("member_id", _LARGE) if number == 0 else identifier("device_id", f"device-{number}")
+
+
+def _device(number: int) -> dict[str, str]:
+    return identifier("device_id", f"other-{number}")
 
 
 def _phone() -> dict[str, str]:
