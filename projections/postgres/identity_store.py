@@ -168,8 +168,8 @@ class Attempt:
         if customers:
             self.cursor.execute(self.sql["lock_customers"], {"ids": uuid_array(customers)})
             self.rows = {
-                customer_id: Locked(customer_id, gen, contested, facts, schedule, rules, Standing(*standing))
-                for customer_id, gen, contested, facts, schedule, rules, *standing in self.cursor.fetchall()
+                customer_id: Locked(customer_id, gen, contested, facts, schedule, rules, Standing(*standing), until_us)
+                for customer_id, gen, contested, facts, schedule, rules, until_us, *standing in self.cursor.fetchall()
             }
         # A new statement: what stood when the locks were taken, not when the look-up began.
         current = self.read(unknown)

@@ -40,15 +40,16 @@ class Mutation:
 SQL = "projections/postgres/projector.sql"
 # The statement that locks sees a row as it is when the lock is granted; a join in it, as it was when the wait began.
 LOCK = (
-    r"SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, swept_us, sweep_us, "
-    r"announce_from_us FROM customer\n"
+    r"SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, partial_until_us, swept_us, "
+    r"sweep_us,\n"
+    r"    announce_from_us FROM customer\n"
     r"WHERE customer_id = ANY \(%\(ids\)s::uuid\[\]\) ORDER BY customer_id FOR UPDATE"
 )
 READ_BEFORE_LOCK = (
     "WITH held AS MATERIALIZED (SELECT customer_id FROM customer\n"
     "    WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE)\n"
-    "SELECT c.customer_id::text, c.gen, c.contested, c.facts::text, c.schedule::text, c.rules, c.swept_us,\n"
-    "    c.sweep_us, c.announce_from_us FROM held JOIN customer c USING (customer_id)"
+    "SELECT c.customer_id::text, c.gen, c.contested, c.facts::text, c.schedule::text, c.rules, c.partial_until_us,\n"
+    "    c.swept_us, c.sweep_us, c.announce_from_us FROM held JOIN customer c USING (customer_id)"
 )
 MUTATIONS = (
     Mutation(
