@@ -54,6 +54,7 @@ class _Claimed(NamedTuple):
     customer_id: str
     anchors: Sequence[str]
     holes: Sequence[_Hole]
+    is_long: bool
 
 
 class PartialBuilder:
@@ -74,8 +75,9 @@ class PartialBuilder:
         between: Callable[[], object] = lambda: None,
         observer: Observer = lambda step: None,
     ) -> None:
-        # A few anchors' rows are looked for in tables that hold everybody's: no plan but a walk along the index.
-        settings = {"jit": "off", "enable_seqscan": "off", "enable_bitmapscan": "off"}
+        # A few anchors' rows are looked for in tables that hold everybody's: no plan but a walk along the index. A commit
+        # that a crash undoes leaves a hole, or nothing watched; and no worker's commit is kept without those before it.
+        settings = {"jit": "off", "enable_seqscan": "off", "enable_bitmapscan": "off", "synchronous_commit": "off"}
         self._session = SweeperSession(connect, settings)
         self._codec = codec
         self._projection = projection
@@ -100,6 +102,9 @@ class PartialBuilder:
             # Nothing filled: somebody writes there just now.
             self._rest(claimed.customer_id, now_us, now_us if folded else now_us + MEND_AFTER_US)
             return Built(0, folded, read)
+        if not claimed.is_long:
+            self._rest(claimed.customer_id, now_us, None)
+            return Built(0, 0, 0)
         spans = self._missing(claimed.anchors, now_us)
         self._observer("counted")
         watched = 0
@@ -115,7 +120,7 @@ class PartialBuilder:
         self._session.close()
 
     def _claim(self, now_us: int) -> _Claimed | None:
-        """The customer that is due first, for as long as the lease lasts; None where none is, or only short ones."""
+        """The customer that is due first, for as long as the lease lasts; None where none is."""
         with self._session.transaction() as cursor:
             cursor.execute(self._sql["read_version"])
             if cursor.fetchone() != (self._version,):
@@ -127,10 +132,8 @@ class PartialBuilder:
                     anchors = self._anchors(cursor, customer_id)
                     cursor.execute(self._sql["holes"], {"anchors": uuid_array(anchors), "limit": _HOLES})
                     holes = [_Hole(*row) for row in cursor.fetchall()]
-                    if holes or length >= self._lengths.history:
-                        self._note(cursor, customer_id, None, now_us + _LEASE_US)
-                        return _Claimed(customer_id, anchors, holes)
-                    self._note(cursor, customer_id, None, None)
+                    self._note(cursor, customer_id, None, now_us + _LEASE_US)
+                    return _Claimed(customer_id, anchors, holes, length >= self._lengths.history)
         return None
 
     def _anchors(self, cursor: Cursor, customer_id: str) -> list[str]:
@@ -229,8 +232,8 @@ class PartialBuilder:
                 return
             after = (rows[-1][2], rows[-1][3])
 
-    def _rest(self, customer_id: str, now_us: int, due_us: int) -> None:
-        """Say when to come again; whoever holds the customer just now brings its builder back when the lease ends."""
+    def _rest(self, customer_id: str, now_us: int, due_us: int | None) -> None:
+        """Say when to come again; None: never. Where somebody holds the customer, that is when the lease ends."""
         with self._session.transaction() as cursor:
             cursor.execute(self._sql["lock_customer"], {"customer": customer_id})
             if cursor.fetchone() is None:
@@ -238,5 +241,5 @@ class PartialBuilder:
             anchors = self._anchors(cursor, customer_id)
             cursor.execute(self._sql["holes"], {"anchors": uuid_array(anchors), "limit": 1})
             # A worker opened one since, and left the appointment where the lease had put it.
-            opened = due_us > now_us and cursor.fetchone() is not None
+            opened = due_us != now_us and cursor.fetchone() is not None
             self._note(cursor, customer_id, None, now_us + MEND_AFTER_US if opened else due_us)

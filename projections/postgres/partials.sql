@@ -63,7 +63,7 @@ ORDER BY occurred_at, event_id LIMIT %(limit)s
 SELECT FROM partial_state
 WHERE anchor_id = %(anchor)s AND span = %(span)s AND begins_at = %(begins)s AND gen = %(gen)s FOR UPDATE SKIP LOCKED
 
--- fill_hole: the fold of a span's events
+-- fill_hole: the fold of a span's events; the hole is locked
 UPDATE partial_state SET facts = %(facts)s, events = %(events)s,
     first_recorded_at = coalesce(%(first)s, timestamptz 'infinity'), last_recorded_at = coalesce(%(last)s, timestamptz '-infinity')
-WHERE anchor_id = %(anchor)s AND span = %(span)s AND begins_at = %(begins)s AND gen = %(gen)s
+WHERE anchor_id = %(anchor)s AND span = %(span)s AND begins_at = %(begins)s
