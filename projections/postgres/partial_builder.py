@@ -75,8 +75,8 @@ class PartialBuilder:
         between: Callable[[], object] = lambda: None,
         observer: Observer = lambda step: None,
     ) -> None:
-        # A few anchors' rows are looked for in tables that hold everybody's: no plan but a walk along the index. A commit
-        # that a crash undoes leaves a hole, or nothing watched; and no worker's commit is kept without those before it.
+        # A few anchors' rows are looked for in tables that hold everybody's: no plan but a walk along the index. A
+        # commit that a crash undoes leaves a hole, or nothing watched; a worker's is never kept without those before.
         settings = {"jit": "off", "enable_seqscan": "off", "enable_bitmapscan": "off", "synchronous_commit": "off"}
         self._session = SweeperSession(connect, settings)
         self._codec = codec
