@@ -6,15 +6,19 @@ query. The shapes are `api.models`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from customer_timeline.api.cursors import encode_cursor
-from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.cuts import Past
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
-from customer_timeline.projections.reading import CustomerRecord, TimelineFilter, TimelinePage, TimelineRow
+from customer_timeline.projections.reading import CustomerRecord, Member, TimelineFilter, TimelinePage, TimelineRow
+
+_NO_CUT: Final = b',"cut":null}'
 
 
 class Answer(NamedTuple):
@@ -31,44 +35,64 @@ class Answer(NamedTuple):
 def customer_answer(record: CustomerRecord, projection: CustomerProjection) -> Answer:
     """The view of one customer. Equal content is equal bytes, so `version` changes exactly when the content does."""
     facts = projection.initial() if record.facts is None else projection.decode(record.facts)
+    content = orjson.dumps(customer_content(record.customer_id, record.members, facts, projection))
+    version = content_hash(content)
+    return Answer(content[:-1] + b',"version":"' + version.encode() + b'","cut":null}', version)
+
+
+def customer_content(
+    customer_id: str, members: Sequence[Member], facts: CustomerFacts, projection: CustomerProjection
+) -> dict[str, Any]:
+    """What the view of one customer says."""
     seen = facts.seen
     described = projection.describe(facts)
-    content = orjson.dumps(
+    return {
+        "customer_id": customer_id,
+        "former_ids": [m.identifier_id for m in members if m.identifier_id != customer_id],
+        "identifiers": [
+            {
+                "kind": m.kind,
+                "value": m.value,
+                "first_seen_at": rfc3339_or_none(m.first_seen_us),
+                "last_seen_at": rfc3339(seen[m.identifier_id][1]) if m.identifier_id in seen else None,
+            }
+            for m in members
+        ],
+        "profile": described["profile"],
+        "activity": described["activity"],
+        "purchases": described["purchases"],
+    }
+
+
+def timeline_answer(page: TimelinePage, wanted: TimelineFilter, past: Past | None = None) -> Answer:
+    """One page of a timeline, of today or of the past."""
+    cursor = encode_cursor(page.rows[-1].key, wanted, past) if page.more else None
+    items = ",".join([_item(row) for row in page.rows])
+    shown = "null" if cursor is None else f'"{cursor}"'
+    body = f'{{"items":[{items}],"next_cursor":{shown},"cut":null}}'.encode()
+    return Answer(body, content_hash(body))
+
+
+def of_the_past(answer: Answer, past: Past, complete: bool | None) -> Answer:
+    """The same answer, saying at which cut it was given and whether all that was recorded by then is applied."""
+    cut = orjson.dumps(
         {
-            "customer_id": record.customer_id,
-            "former_ids": [m.identifier_id for m in record.members if m.identifier_id != record.customer_id],
-            "identifiers": [
-                {
-                    "kind": m.kind,
-                    "value": m.value,
-                    "first_seen_at": rfc3339_or_none(m.first_seen_us),
-                    "last_seen_at": rfc3339(seen[m.identifier_id][1]) if m.identifier_id in seen else None,
-                }
-                for m in record.members
-            ],
-            "profile": described["profile"],
-            "activity": described["activity"],
-            "purchases": described["purchases"],
+            "as_of": rfc3339_or_none(past.cut.as_of_us),
+            "known_at": rfc3339_or_none(past.cut.known_at_us),
+            "identity": past.who,
+            "complete": complete,
         }
     )
-    version = content_hash(content)
-    return Answer(content[:-1] + b',"version":"' + version.encode() + b'"}', version)
-
-
-def timeline_answer(page: TimelinePage, wanted: TimelineFilter) -> Answer:
-    """One page of a timeline."""
-    cursor = encode_cursor(page.rows[-1].key, wanted) if page.more else None
-    items = ",".join([_item(row) for row in page.rows])
-    body = f'{{"items":[{items}],"next_cursor":{"null" if cursor is None else chr(34) + cursor + chr(34)}}}'.encode()
-    return Answer(body, content_hash(body))
+    body = answer.body.removesuffix(_NO_CUT) + b',"cut":' + cut + b"}"
+    return Answer(body, content_hash(answer.version.encode() + cut), weak=answer.weak)
 
 
 def _item(row: TimelineRow) -> str:
     # The stored event is a JSON object with members (an envelope), so ours go in front of them; names cannot collide,
     # for attributes of a CloudEvent have no underscore and none is called position.
+    position = "null" if row.offset is None else f'{{"partition":{row.partition},"offset":{row.offset}}}'
     return (
-        f'{{"event_id":"{row.event_id}","recorded_at":"{rfc3339(row.recorded_us)}",'
-        f'"position":{{"partition":{row.partition},"offset":{row.offset}}},'
+        f'{{"event_id":"{row.event_id}","recorded_at":"{rfc3339(row.recorded_us)}","position":{position},'
         f'"data_quality":{row.data_quality or "null"},{row.event[1:]}'
     )
 

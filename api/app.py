@@ -6,15 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from customer_timeline.api import documentation, problems
+from customer_timeline.api.answering import Answering
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.customers import customers_router
 from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
+from customer_timeline.api.own_write import own_write
+from customer_timeline.api.reports import reports_router
+from customer_timeline.api.review import review_router
 from customer_timeline.api.view_lane import ViewLane
+from customer_timeline.api.waiting import PositionWaiter
+from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.reading import TimelineReader
 
 _DESCRIPTION = """Customers as the log of touchpoints tells of them. Reads only.
@@ -23,15 +29,18 @@ Amounts are decimal text, instants RFC 3339 in UTC, ids lower-case UUIDs. Every 
 Every answer carries `X-Request-Id`; send your own to find it in the logs."""
 
 
-def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
-    """The API over `reader`, which it closes when the server stops."""
+def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig) -> FastAPI:
+    """The API over two readers, which it closes when the server stops."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await waiter.aclose()
         await reader.aclose()
+        await past_reader.aclose()
 
     metrics = ApiMetrics()
+    waiter = PositionWaiter(reader, config.topic, metrics.waited)
     app = FastAPI(
         title="customer-timeline",
         version=version("customer-timeline"),
@@ -42,7 +51,12 @@ def create_app(reader: TimelineReader, config: ApiConfig) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(customers_router(reader, config))
+    answering = Answering(reader, past_reader, config)
+    # Every read of customers can wait for a write of the caller's own.
+    waits = [Depends(own_write(waiter, config.now_us))]
+    app.include_router(customers_router(answering), dependencies=waits)
+    app.include_router(reports_router(answering), dependencies=waits)
+    app.include_router(review_router(reader), dependencies=waits)
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

@@ -11,14 +11,14 @@ from customer_timeline.api.answers import Answer
 CACHE_CONTROL = "private, no-cache"
 
 
-def respond(request: Request, answer: Answer) -> Response:
+def respond(request: Request, answer: Answer, media_type: str = "application/json") -> Response:
     """200 with the answer, or 304 where the caller has it already."""
     etag = f'{"W/" if answer.weak else ""}"{answer.version}"'
     headers = {"etag": etag, "cache-control": CACHE_CONTROL}
     known = request.headers.get("if-none-match")
     if known is not None and matches(known, etag):
         return Response(status_code=304, headers=headers)
-    return Response(answer.body, headers=headers, media_type="application/json")
+    return Response(answer.body, headers=headers, media_type=media_type)
 
 
 def matches(if_none_match: str, etag: str) -> bool:

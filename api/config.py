@@ -37,15 +37,17 @@ class ApiConfig:
     """Everything that `create_app` needs beside the reader.
 
     `lag_probe` (raises LagUnknownError) and `migrations_probe` (names of migrations not yet applied) may block; they
-    are called in a thread, seldom. `local_only` = listening on loopback: requests whose Host header names anything
-    else are refused, so that no web page can read customers through a name that it points at this machine.
-    `ready_max_lag_s`: with a longer lag `/readyz` says no. `now_us`: the present, microseconds since 1970, UTC.
+    are called in a thread, seldom. `topic`: the log that the views are made from. `local_only` = listening on loopback:
+    requests whose Host header names anything else are refused, so that no web page can read customers through a name
+    that it points at this machine. `ready_max_lag_s`: with a longer lag `/readyz` says no. `now_us`: the present,
+    microseconds since 1970, UTC.
     """
 
     identifiers: IdentifierSpace
     projection: CustomerProjection
     now_us: Callable[[], int]
     rules: StageRules = field(default_factory=StageRules)
+    topic: str = "touchpoints"
     alive: AliveParameters = field(default_factory=AliveParameters)
     lag_probe: Callable[[], Lag] | None = None
     migrations_probe: Callable[[], Sequence[str]] | None = None

@@ -1,4 +1,4 @@
-"""Customers as resources: the list, and of each the view, the timeline and the lifecycle. Reads only."""
+"""Customers as resources: the list, and of each the view, the timeline, the lifecycle, the identity. Reads only."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from customer_timeline.api import examples
-from customer_timeline.api.answers import customer_answer, timeline_answer
+from customer_timeline.api.answering import Answering
 from customer_timeline.api.caching import respond
-from customer_timeline.api.config import ApiConfig
-from customer_timeline.api.cursors import decode_cursor
 from customer_timeline.api.documentation import not_modified, problem_responses
-from customer_timeline.api.lifecycle import Assessment, lifecycle_answer
-from customer_timeline.api.lists import list_answer
-from customer_timeline.api.models import CustomerListView, CustomerView, LifecycleView, TimelineView
-from customer_timeline.api.parameters import ListParameters, TimelineParameters
+from customer_timeline.api.identity_models import IdentityView, WhyView
+from customer_timeline.api.models import CustomerListView, CustomerView, DifferenceView, LifecycleView, TimelineView
+from customer_timeline.api.own_write import OWN_WRITE_PROBLEMS
+from customer_timeline.api.parameters import (
+    CutParameters,
+    DifferenceParameters,
+    ListParameters,
+    TimelineParameters,
+    WhyParameters,
+)
 from customer_timeline.api.problems import (
+    IDENTITY_TOO_LARGE,
     INTERNAL,
     INVALID_CURSOR,
     INVALID_PARAMETER,
     INVALID_REFERENCE,
     STAGES_BEING_ASSESSED,
+    TOO_MANY_TO_RESTORE,
     UNKNOWN_CUSTOMER,
     VIEWS_UNAVAILABLE,
-    ProblemError,
 )
-from customer_timeline.api.references import MAX_LENGTH, identifier_id_of
-from customer_timeline.projections.reading import TimelineReader
+from customer_timeline.api.references import MAX_LENGTH
 
 Reference = Annotated[
     str,
@@ -40,7 +44,14 @@ Reference = Annotated[
     ),
 ]
 
-_PROBLEMS: Final = (INVALID_REFERENCE, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE)
+_PROBLEMS: Final = (
+    INVALID_REFERENCE,
+    UNKNOWN_CUSTOMER,
+    INVALID_PARAMETER,
+    *OWN_WRITE_PROBLEMS,
+    INTERNAL,
+    VIEWS_UNAVAILABLE,
+)
 _VIEW_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": CustomerView,
@@ -63,9 +74,31 @@ _TIMELINE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A page.",
     },
     304: not_modified(),
-    **problem_responses(
-        INVALID_REFERENCE, INVALID_CURSOR, UNKNOWN_CUSTOMER, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE
-    ),
+    **problem_responses(INVALID_CURSOR, *_PROBLEMS),
+}
+_DIFFERENCE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": DifferenceView,
+        "description": "The difference.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS),
+}
+_IDENTITY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": IdentityView,
+        "description": "What makes these identifiers one customer.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
+}
+_WHY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": WhyView,
+        "description": "Why the two are one customer, or what keeps them apart.",
+    },
+    304: not_modified(),
+    **problem_responses(*_PROBLEMS, IDENTITY_TOO_LARGE),
 }
 _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -73,14 +106,21 @@ _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A page.",
     },
     304: not_modified(),
-    **problem_responses(INVALID_CURSOR, INVALID_PARAMETER, INTERNAL, VIEWS_UNAVAILABLE, STAGES_BEING_ASSESSED),
+    **problem_responses(
+        INVALID_CURSOR,
+        INVALID_PARAMETER,
+        *OWN_WRITE_PROBLEMS,
+        TOO_MANY_TO_RESTORE,
+        INTERNAL,
+        VIEWS_UNAVAILABLE,
+        STAGES_BEING_ASSESSED,
+    ),
 }
 
 
-def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
+def customers_router(answering: Answering) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
-    assessment = Assessment(config.projection, config.rules, config.alive)
 
     @router.get(
         "",
@@ -90,8 +130,7 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         responses=_LIST_RESPONSES,
     )
     async def customers(request: Request, given: Annotated[ListParameters, Query()]) -> Response:
-        answer = await list_answer(reader, given, rules=config.rules.version, now_us=config.now_us())
-        return respond(request, answer)
+        return respond(request, await answering.customers(given))
 
     @router.get(
         "/{ref:path}/timeline",
@@ -101,43 +140,56 @@ def customers_router(reader: TimelineReader, config: ApiConfig) -> APIRouter:
         responses=_TIMELINE_RESPONSES,
     )
     async def timeline(ref: Reference, request: Request, given: Annotated[TimelineParameters, Query()]) -> Response:
-        wanted = given.wanted()
-        before = None if given.cursor is None else decode_cursor(given.cursor, wanted)
-        page = await reader.timeline(
-            identifier_id_of(ref, config.identifiers), wanted, limit=given.limit, before=before
-        )
-        if page is None:
-            raise _unknown_customer()
-        return respond(request, timeline_answer(page, wanted))
+        return respond(request, await answering.timeline(ref, given))
 
     @router.get(
         "/{ref:path}/lifecycle",
         operation_id="customer_lifecycle",
-        summary="Where a customer stands now, why, and what will be if nothing happens",
+        summary="Where a customer stands, why, and what will be if nothing happens",
         response_model=None,
         responses=_LIFECYCLE_RESPONSES,
     )
-    async def lifecycle(ref: Reference, request: Request) -> Response:
-        answer = await lifecycle_answer(reader, identifier_id_of(ref, config.identifiers), assessment, config.now_us())
-        if answer is None:
-            raise _unknown_customer()
-        return respond(request, answer)
+    async def lifecycle(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.lifecycle(ref, given))
+
+    @router.get(
+        "/{ref:path}/diff",
+        operation_id="customer_diff",
+        summary="What changed of a customer between two instants of recording, and the events that did it",
+        response_model=None,
+        responses=_DIFFERENCE_RESPONSES,
+    )
+    async def difference(ref: Reference, request: Request, given: Annotated[DifferenceParameters, Query()]) -> Response:
+        return respond(request, await answering.difference(ref, given))
+
+    @router.get(
+        "/{ref:path}/identity",
+        operation_id="customer_identity",
+        summary="What makes a customer's identifiers one customer",
+        response_model=None,
+        responses=_IDENTITY_RESPONSES,
+    )
+    async def identity(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.identity(ref, given))
+
+    @router.get(
+        "/{ref:path}/identity/why",
+        operation_id="customer_identity_why",
+        summary="Why two identifiers are one customer, or what keeps them apart",
+        response_model=None,
+        responses=_WHY_RESPONSES,
+    )
+    async def identity_why(ref: Reference, request: Request, given: Annotated[WhyParameters, Query()]) -> Response:
+        return respond(request, await answering.identity_why(ref, given))
 
     @router.get(
         "/{ref:path}",
         operation_id="customer",
-        summary="A customer now",
+        summary="A customer, now or as of another time",
         response_model=None,
         responses=_VIEW_RESPONSES,
     )
-    async def customer(ref: Reference, request: Request) -> Response:
-        record = await reader.customer(identifier_id_of(ref, config.identifiers))
-        if record is None:
-            raise _unknown_customer()
-        return respond(request, customer_answer(record, config.projection))
+    async def customer(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
+        return respond(request, await answering.customer(ref, given))
 
     return router
-
-
-def _unknown_customer() -> ProblemError:
-    return ProblemError(UNKNOWN_CUSTOMER, "No event named this identifier, or none that was applied yet.")

@@ -39,8 +39,13 @@ _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/jav
 _EXAMPLES: Final = {
     "/v1/customers": examples.CUSTOMERS,
     "/v1/customers/{ref}": examples.CUSTOMER,
+    "/v1/customers/{ref}/identity": examples.IDENTITY,
+    "/v1/customers/{ref}/identity/why": examples.WHY,
     "/v1/customers/{ref}/lifecycle": examples.LIFECYCLE,
     "/v1/customers/{ref}/timeline": examples.TIMELINE,
+    "/v1/customers/{ref}/diff": examples.DIFFERENCE,
+    "/v1/reports/late-events": examples.LATE_EVENTS,
+    "/v1/identity/review": examples.REVIEW,
 }
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
@@ -63,7 +68,7 @@ def problem_responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status, same in by_status.items()
+        for status, same in sorted(by_status.items())
     }
 
 

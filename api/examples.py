@@ -63,6 +63,7 @@ CUSTOMER: Final[dict[str, Any]] = {
         "median_gap_days": None,
     },
     "version": "5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7",
+    "cut": None,
 }
 
 LIFECYCLE: Final[dict[str, Any]] = {
@@ -142,6 +143,95 @@ CUSTOMERS: Final[dict[str, Any]] = {
     "counts": {"prospect": 3, "new": 0, "active": 12, "loyal": 4, "at_risk": 1, "churned": 7, "won_back": 0},
     "at": "2026-06-20T08:00:00Z",
     "next_cursor": None,
+    "cut": None,
+}
+
+_EMAIL_NAME: Final = {"identifier_id": _ANN, "kind": "email", "value": "ann@example.com"}
+_MEMBER_NAME: Final = {"identifier_id": _MEMBER, "kind": "member_id", "value": "M-1001"}
+_OTHER_MEMBER: Final = {
+    "identifier_id": "7c2d1e0f-9a8b-4c7d-8e6f-5a4b3c2d1e0f",
+    "kind": "member_id",
+    "value": "M-2002",
+}
+_PURCHASE_LINK: Final[dict[str, Any]] = {
+    "a": _MEMBER_NAME,
+    "b": _EMAIL_NAME,
+    "evidence": [
+        {
+            "event_id": _PURCHASE,
+            "occurred_at": "2026-03-09T17:05:12Z",
+            "recorded_at": "2026-03-09T17:05:12.481Z",
+            "source": "https://shop.example.com",
+            "type": "purchase.completed.v1",
+        }
+    ],
+    "evidence_left_out": 0,
+    "decision": None,
+    "refused": None,
+}
+_REFUSED_LINK: Final[dict[str, Any]] = {
+    "a": _OTHER_MEMBER,
+    "b": _EMAIL_NAME,
+    "evidence": [
+        {
+            "event_id": "2e3f4a5b-6c7d-5e8f-9a0b-1c2d3e4f5a6b",
+            "occurred_at": "2026-04-02T08:00:00Z",
+            "recorded_at": "2026-04-02T08:00:01Z",
+            "source": "https://shop.example.com",
+            "type": "page.viewed.v1",
+        }
+    ],
+    "evidence_left_out": 0,
+    "decision": None,
+    "refused": {"reason": "limit:member_id", "decisions": [], "identifiers": [_OTHER_MEMBER, _MEMBER_NAME]},
+}
+
+IDENTITY: Final[dict[str, Any]] = {
+    "customer_id": _ANN,
+    "former_ids": [_MEMBER],
+    "identifiers": [
+        {
+            **_EMAIL_NAME,
+            "first_seen_at": "2026-03-01T09:30:00Z",
+            "first_event_id": "1b2c3d4e-5f60-5172-8394-a5b6c7d8e9f0",
+            "shared": False,
+        },
+        {
+            **_MEMBER_NAME,
+            "first_seen_at": "2026-03-09T17:05:12Z",
+            "first_event_id": _PURCHASE,
+            "shared": False,
+        },
+    ],
+    "links": [_PURCHASE_LINK],
+    "refused_links": [_REFUSED_LINK],
+    "decisions": [],
+    "left_out": {"identifiers": 0, "links": 0, "refused_links": 0, "decisions": 0, "uncounted_links": False},
+    "cut": None,
+}
+
+WHY: Final[dict[str, Any]] = {
+    "a": {**_MEMBER_NAME, "customer_id": _ANN},
+    "b": {**_OTHER_MEMBER, "customer_id": _OTHER_MEMBER["identifier_id"]},
+    "together": False,
+    "chain": [_PURCHASE_LINK, {**_REFUSED_LINK, "a": _EMAIL_NAME, "b": _OTHER_MEMBER}],
+    "kept_apart_by": [],
+    "left_out": {"chain": 0, "kept_apart_by": 0},
+    "cut": None,
+}
+
+REVIEW: Final[dict[str, Any]] = {
+    "of": "refused_links",
+    "items": [
+        {
+            "a": _OTHER_MEMBER,
+            "b": _EMAIL_NAME,
+            "reason": "limit:member_id",
+            "occurred_at": "2026-04-02T08:00:00Z",
+            "event_id": "2e3f4a5b-6c7d-5e8f-9a0b-1c2d3e4f5a6b",
+        }
+    ],
+    "next_cursor": None,
 }
 
 TIMELINE: Final[dict[str, Any]] = {
@@ -168,4 +258,44 @@ TIMELINE: Final[dict[str, Any]] = {
         }
     ],
     "next_cursor": None,
+    "cut": None,
+}
+
+DIFFERENCE: Final[dict[str, Any]] = {
+    "changes": [
+        {
+            "field": "purchases.by_currency.USD.gross",
+            "before": "100.00",
+            "after": "107.50",
+            "event_ids": [_PURCHASE],
+        }
+    ],
+    "events": [
+        {
+            "event_id": _PURCHASE,
+            "type": "purchase.completed.v1",
+            "occurred_at": "2026-03-09T17:05:12Z",
+            "recorded_at": "2026-04-02T08:00:00Z",
+            "how": "added",
+        }
+    ],
+    "as_of": "2026-03-31T23:59:59.999999Z",
+    "known_from": "2026-03-31T23:59:59.999999Z",
+    "known_to": None,
+    "identity": "cut",
+    "complete": None,
+    "at": "2026-03-31T23:59:59.999999Z",
+}
+
+LATE_EVENTS: Final[dict[str, Any]] = {
+    "from": "2026-04-01T00:00:00Z",
+    "until": "2026-04-15T12:00:00Z",
+    "close": "2026-04-01T00:00:00Z",
+    "customers": 1,
+    "changes": [
+        {"month": "2026-03", "measure": "events", "key": None, "change": "1"},
+        {"month": "2026-03", "measure": "revenue", "key": "USD", "change": "7.50"},
+    ],
+    "identity": "current",
+    "complete": True,
 }

@@ -7,8 +7,8 @@ behind a reason; for the others the reader is asked what happened at that instan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -19,7 +19,7 @@ from customer_timeline.projections.customer import CustomerFacts, CustomerProjec
 from customer_timeline.projections.instants import rfc3339, rfc3339_or_none
 from customer_timeline.projections.lifecycle import Schedule, stage_schedule, stage_since_us
 from customer_timeline.projections.purchases import next_due_on
-from customer_timeline.projections.reading import CustomerRecord, EventAt, TimelineReader
+from customer_timeline.projections.reading import CustomerRecord, EventAt
 from customer_timeline.projections.reasons import Evidence, Explanation, Reason, explain
 from customer_timeline.projections.stage_rules import StageRules
 
@@ -53,8 +53,20 @@ class _Case(NamedTuple):
         return {one for reason in reasons for one in reason.evidence if one.event_id is None}
 
 
+class FactsReader(Protocol):
+    """Customers and their events at instants: a `TimelineReader`, or the past at one cut."""
+
+    async def customer(self, identifier_id: str) -> CustomerRecord | None:
+        """The customer that holds the identifier."""
+        ...
+
+    async def events_at(self, identifier_id: str, instants_us: Collection[int]) -> tuple[EventAt, ...]:
+        """The events of that customer at instants."""
+        ...
+
+
 async def lifecycle_answer(
-    reader: TimelineReader, identifier_id: str, by: Assessment, at_us: int, *, reads: int = _READS
+    reader: FactsReader, identifier_id: str, by: Assessment, at_us: int, *, reads: int = _READS
 ) -> Answer | None:
     """The lifecycle of the customer that holds an identifier; None where nobody ever named it."""
     record = await reader.customer(identifier_id)
@@ -109,7 +121,7 @@ def _answer(case: _Case, by: Assessment, event_ids: EventIds) -> Answer:
             "rules_version": by.rules.version,
         }
     )
-    body = content[:-1] + b',"at":"' + rfc3339(case.at_us).encode() + b'"}'
+    body = content[:-1] + b',"at":"' + rfc3339(case.at_us).encode() + b'","cut":null}'
     return Answer(body, content_hash(content), weak=True)
 
 

@@ -19,6 +19,7 @@ from customer_timeline.api.config import Lag
 
 # Around the aim of 5,000 views a second (sub-millisecond) up to the time-out of a query.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -29,9 +30,16 @@ class ApiMetrics:
         self._registry = CollectorRegistry()
         self._duration = Histogram(
             "customer_timeline_api_request_duration_seconds",
-            "Time from the request to the end of its answer.",
+            "Time from the request to the end of its answer, without what it waited for positions.",
             ("method", "route", "status"),
             buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._wait = Histogram(
+            "customer_timeline_api_wait_seconds",
+            "Time that reads waited for positions to be applied, by how that ended.",
+            ("outcome",),
+            buckets=_WAIT_BUCKETS,
             registry=self._registry,
         )
         self._children: dict[tuple[str, str, int], Histogram] = {}
@@ -43,6 +51,10 @@ class ApiMetrics:
         if child is None:
             child = self._children[key] = self._duration.labels(key[0], route, str(status))
         child.observe(duration_s)
+
+    def waited(self, outcome: str, seconds: float) -> None:
+        """Count one read that waited; `outcome` is a word of `waiting.OUTCOMES`."""
+        self._wait.labels(outcome).observe(seconds)
 
     def exposition(self, lag: Lag | None) -> bytes:
         """The text format of Prometheus; `lag` None = unknown, then its series are absent."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from customer_timeline.projections.alive import AliveParameters
+from customer_timeline.projections.cuts import IdentityAt
 from customer_timeline.projections.lifecycle import Flag, Stage
 
 Amount = Annotated[str, Field(description="Exact decimal as text.", examples=["107.50"], pattern=r"^-?\d+(\.\d+)?$")]
@@ -81,8 +82,22 @@ class PurchasesView(Shape):
     median_gap_days: float | None = Field(description="Between purchase days; null below two of them.")
 
 
+class CutView(Shape):
+    """At which cut in two times an answer was given."""
+
+    as_of: AwareDatetime | None = Field(description="What happened later does not count.")
+    known_at: AwareDatetime | None = Field(description="What was recorded later does not count.")
+    identity: IdentityAt = Field(description="Who is who: by the facts at the cut, or by all that is known today.")
+    complete: bool | None = Field(
+        description="Whether all that was recorded until `known_at` is applied by now; null without `known_at`."
+    )
+
+
+Cut = Annotated[CutView | None, Field(description="Null: the present, nothing left out.")]
+
+
 class CustomerView(Shape):
-    """A customer now."""
+    """A customer, now or at a cut."""
 
     customer_id: Id = Field(description="The id of the identifier that was seen first.")
     former_ids: list[Id] = Field(description="The ids of all other identifiers; each names this customer too.")
@@ -91,8 +106,9 @@ class CustomerView(Shape):
     activity: ActivityView
     purchases: PurchasesView
     version: str = Field(
-        description="Hash of the content; also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
+        description="Hash of the content; without a cut also the ETag.", examples=["5b1f3c0a9d7e4f6280b1c2d3e4f5a6b7"]
     )
+    cut: Cut
 
 
 class EvidenceView(Shape):
@@ -193,11 +209,14 @@ class LifecycleView(Shape):
     contracts: list[ContractView]
     satisfaction: SatisfactionView
     rules_version: str = Field(description="Of the code and the thresholds.", examples=["1-5a9ad4d0"])
-    at: AwareDatetime = Field(description="The instant that the answer is about; no part of the ETag.")
+    at: AwareDatetime = Field(
+        description="The instant that the answer is about: `as_of`, else `known_at`, else now; no part of the ETag."
+    )
+    cut: Cut
 
 
 class ListedCustomer(Shape):
-    """A customer in a list. Stage and flags are those of `at`, the rest is the present."""
+    """A customer in a list. Stage and flags are those of `at`, the rest is the present, or the cut."""
 
     customer_id: Id
     stage: Stage
@@ -231,6 +250,64 @@ class CustomerListView(Shape):
     counts: StageCounts = Field(description="The same for every stage, with the flag that was asked for.")
     at: AwareDatetime = Field(description="The instant that the list is about; all its pages are about the same.")
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+    cut: Cut
+
+
+class FieldChangeView(Shape):
+    """A field that differs."""
+
+    field: str = Field(description="Dotted path into the view.", examples=["purchases.by_currency.USD.gross"])
+    before: Any
+    after: Any
+    event_ids: list[Id] = Field(
+        description="Events that alone would change it; all of the difference where none alone does."
+    )
+
+
+class DifferingEventView(Shape):
+    """An event that only one side knows, or each side in another record."""
+
+    event_id: Id
+    type: str
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    how: Literal["added", "removed", "corrected"]
+
+
+class DifferenceView(Shape):
+    """What changed of a customer between two instants of recording."""
+
+    changes: list[FieldChangeView] = Field(description="By field; `lifecycle.stage` and `.flags` are those of `at`.")
+    events: list[DifferingEventView] = Field(description="Oldest first.")
+    as_of: AwareDatetime | None
+    known_from: AwareDatetime
+    known_to: AwareDatetime | None
+    identity: IdentityAt
+    complete: bool | None = Field(description="Whether all that was recorded until `known_to` is applied by now.")
+    at: AwareDatetime = Field(description="The instant of stage and flags: `as_of`, else `known_to`, else now.")
+
+
+class FigureChangeView(Shape):
+    """By how much one figure of a closed month changed."""
+
+    month: str = Field(description="In the business time zone.", examples=["2026-03"])
+    measure: Literal["events", "revenue", "new_customers", "stage"] = Field(
+        description="Revenue: gross less refunds. New customers: first purchase in the month. Stage: at its end."
+    )
+    key: str | None = Field(description="Currency of revenue, stage of a count by stage.", examples=["USD"])
+    change: str = Field(description="Exact decimal as text; to be added to the figure that was reported.")
+
+
+class LateEventsView(Shape):
+    """What was recorded in a window and changed months that were closed."""
+
+    from_: AwareDatetime = Field(alias="from", description="Included.")
+    until: AwareDatetime = Field(description="Excluded.")
+    close: AwareDatetime = Field(description="Months that ended by then are closed.")
+    customers: int = Field(ge=0, description="Customers of whom something changed.")
+    changes: list[FigureChangeView] = Field(description="By month, measure and key; what did not change is left out.")
+    identity: IdentityAt
+    complete: bool | None = Field(description="Whether all that was recorded in the window is applied by now.")
 
 
 class PositionView(Shape):
@@ -247,7 +324,9 @@ class TimelineItem(BaseModel):
 
     event_id: Id
     recorded_at: AwareDatetime
-    position: PositionView
+    position: PositionView | None = Field(
+        description="Null at a `known_at` cut where another record stands for the event today."
+    )
     data_quality: list[dict[str, Any]] | None = Field(description="Identifiers that were dropped, and why; no values.")
     id: str
     source: str
@@ -261,6 +340,7 @@ class TimelineView(Shape):
 
     items: list[TimelineItem]
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+    cut: Cut
 
 
 class Problem(BaseModel):

@@ -71,7 +71,8 @@ class Observing:
         route: str = scope.get("route_template") or getattr(scope.get("route"), "path_format", None) or UNMATCHED
         # 499, as nginx has it: the caller went away before the answer.
         status = status or 499
-        self._metrics.observe(scope["method"], route, status, duration_s)
+        # Waiting for the projector has a metric of its own: it is not the API that is slow then.
+        self._metrics.observe(scope["method"], route, status, duration_s - scope.get("waited_s", 0.0))
         log.info(
             "request",
             method=scope["method"],

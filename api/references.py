@@ -29,8 +29,21 @@ def identifier_id_of(reference: str, identifiers: IdentifierSpace) -> str:
     `email:Ann@Example.com` is normalised as an event's identifier would be; the kind of `open_id:wechat:xyz` is
     `open_id:wechat`.
     """
-    if _IDENTIFIER_ID.fullmatch(reference):
+    if is_identifier_id(reference):
         return reference.lower()
+    found = identifiers.normalise(*kind_and_value(reference))
+    if not isinstance(found, Identifier):
+        raise InvalidReferenceError(_WHY[found])
+    return found.identifier_id
+
+
+def is_identifier_id(reference: str) -> bool:
+    """Whether a reference names an identifier by its id."""
+    return _IDENTIFIER_ID.fullmatch(reference) is not None
+
+
+def kind_and_value(reference: str) -> tuple[str, str]:
+    """The two parts of `kind:value`, the value as it was written. Raises InvalidReferenceError."""
     if len(reference) > MAX_LENGTH or not _storable(reference):
         raise InvalidReferenceError(
             f"A reference is text of at most {MAX_LENGTH} characters without control characters."
@@ -41,10 +54,7 @@ def identifier_id_of(reference: str, identifiers: IdentifierSpace) -> str:
         kind = f"{PLATFORM_KIND}:{platform}"
     if not kind or not value:
         raise InvalidReferenceError("Use an identifier_id (a UUID) or kind:value, such as email:ann@example.com.")
-    found = identifiers.normalise(kind, value)
-    if not isinstance(found, Identifier):
-        raise InvalidReferenceError(_WHY[found])
-    return found.identifier_id
+    return kind, value
 
 
 _WHY: Final[dict[Refusal, str]] = {

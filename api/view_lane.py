@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from customer_timeline.api.answers import customer_answer
 from customer_timeline.api.caching import CACHE_CONTROL, matches
 from customer_timeline.api.config import ApiConfig
+from customer_timeline.api.own_write import AFTER_HEADER
 from customer_timeline.api.references import MAX_LENGTH, identifier_id_of
 from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -22,7 +23,8 @@ from customer_timeline.schemas.errors import CustomerTimelineError
 PREFIX: Final = "/v1/customers/"
 ROUTE: Final = "/v1/customers/{ref}"
 # The other resources of a customer.
-_OTHERS: Final = ("/timeline", "/lifecycle")
+_OTHERS: Final = ("/timeline", "/lifecycle", "/diff", "/identity", "/identity/why")
+_AFTER_HEADER: Final = AFTER_HEADER.lower().encode()
 _CACHE_HEADER: Final = (b"cache-control", CACHE_CONTROL.encode())
 _TYPE_HEADER: Final = (b"content-type", b"application/json")
 
@@ -66,6 +68,9 @@ class ViewLane:
 
 def _is_view(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    # With parameters, and for a caller that waits for a write of its own, there is more to do than this lane knows.
+    if scope["query_string"] or any(name == _AFTER_HEADER for name, _ in scope["headers"]):
         return False
     path: str = scope["path"]
     return path.startswith(PREFIX) and not path.endswith(_OTHERS) and len(path) <= len(PREFIX) + MAX_LENGTH

@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from customer_timeline.producers.acknowledged import AcknowledgedPositions
 from customer_timeline.producers.errors import BufferFull, FlushTimeout, PublisherClosed
 from customer_timeline.producers.protocol import PublisherCounts
+from customer_timeline.schemas.position_token import PositionToken
 
 
 class DeliveryBuffer:
-    """Thread-safe accounts of events on their way: `admit` before sending, `settle` once when the outcome is known."""
+    """Thread-safe accounts of events on their way: `admit` before sending, `settle` or `fail` once after it."""
 
     def __init__(self, limit_bytes: int, block_s: float) -> None:
         self._limit_bytes = limit_bytes
@@ -30,6 +32,7 @@ class DeliveryBuffer:
         self._accepted = 0
         self._acknowledged = 0
         self._failed = 0
+        self._positions = AcknowledgedPositions()
         self._first_failure: Exception | None = None
         self._closed = False
 
@@ -39,8 +42,13 @@ class DeliveryBuffer:
         with self._changed:
             return PublisherCounts(self._accepted, self._acknowledged, self._failed)
 
+    def token(self, topic_id: str) -> PositionToken | None:
+        """See `Publisher.token`."""
+        with self._changed:
+            return self._positions.token(topic_id)
+
     def admit(self, size: int) -> int:
-        """Take `size` bytes of room, waiting for it; returns the round to hand back to `settle`.
+        """Take `size` bytes of room, waiting for it; returns the round to hand back to `settle` or `fail`.
 
         An event larger than the whole buffer enters when it is empty. Raises `BufferFull` or `PublisherClosed`.
         """
@@ -60,14 +68,18 @@ class DeliveryBuffer:
             self._accepted -= 1
             self._leave(size, round_)
 
-    def settle(self, size: int, round_: int, failure: Exception | None = None) -> None:
-        """Note the outcome of one event and free its room."""
+    def settle(self, size: int, round_: int, partition: int, offset: int) -> None:
+        """Note that one event was acknowledged, and where (`offset` below 0: Kafka forgot), and free its room."""
         with self._changed:
-            if failure is None:
-                self._acknowledged += 1
-            else:
-                self._failed += 1
-                self._first_failure = self._first_failure or failure
+            self._acknowledged += 1
+            self._positions.add(partition, offset)
+            self._leave(size, round_)
+
+    def fail(self, size: int, round_: int, failure: Exception) -> None:
+        """Note that one event was not acknowledged, and free its room."""
+        with self._changed:
+            self._failed += 1
+            self._first_failure = self._first_failure or failure
             self._leave(size, round_)
 
     def drain(self, timeout_s: float) -> None:

@@ -15,6 +15,7 @@ import functools
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,9 +33,11 @@ from customer_timeline.producers.partitioning import partition_key
 from customer_timeline.producers.protocol import Position, Receipt
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.position_token import EventPosition, PositionToken
 
 try:
-    from confluent_kafka import KafkaException, Message, Producer
+    from confluent_kafka import KafkaException, Message, Producer, TopicCollection
+    from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import KafkaError
 except ImportError as exc:
     raise PackageMissing("The publisher `confluent` needs confluent-kafka", "fast") from exc
@@ -47,11 +50,25 @@ _WAITERS: Final = threading.Lock()
 class ConfluentReceipt:
     """The promise of one event that `ConfluentPublisher` accepted."""
 
-    __slots__ = ("_buffer", "_failure", "_position", "_round", "_size", "_timeout_s", "_topic", "_waiter", "event_id")
+    __slots__ = (
+        "_buffer",
+        "_failure",
+        "_position",
+        "_round",
+        "_size",
+        "_timeout_s",
+        "_topic",
+        "_topic_id",
+        "_waiter",
+        "event_id",
+    )
 
-    def __init__(self, id_: str, topic: str, timeout_s: float, buffer: DeliveryBuffer, size: int, round_: int) -> None:
+    def __init__(
+        self, id_: str, topic: str, topic_id: str, timeout_s: float, buffer: DeliveryBuffer, size: int, round_: int
+    ) -> None:
         self.event_id = id_
         self._topic = topic
+        self._topic_id = topic_id
         self._timeout_s = timeout_s
         self._buffer = buffer
         self._size = size
@@ -82,20 +99,29 @@ class ConfluentReceipt:
             raise DeliveryFailed(self.event_id, self._topic, "it is in the log, its offset was forgotten")
         return self._position
 
+    def token(self, timeout_s: float | None = None) -> PositionToken:
+        """See `Receipt.token`."""
+        return PositionToken.of_events(self._topic_id, [EventPosition(*self.position(timeout_s)[1:])])
+
     def decided(self, error: KafkaError | None, message: Message) -> None:
         """What librdkafka calls when the fate of the event is known."""
         if error is None:
             partition, offset = message.partition(), message.offset()
-            self._position = Position(
+            position = self._position = Position(
                 self._topic, -1 if partition is None else partition, -1 if offset is None else offset
             )
+            self._told()
+            self._buffer.settle(self._size, self._round, position.partition, position.offset)
         else:
             failure = DeliveryFailed(self.event_id, self._topic, error.name())
             failure.__cause__ = KafkaException(error)
             self._failure = failure
+            self._told()
+            self._buffer.fail(self._size, self._round, failure)
+
+    def _told(self) -> None:
         if self._waiter is not None:
             self._waiter.set()
-        self._buffer.settle(self._size, self._round, self._failure)
 
 
 class ConfluentPublisher(BufferedPublisher):
@@ -112,17 +138,19 @@ class ConfluentPublisher(BufferedPublisher):
         now: Callable[[], datetime] = functools.partial(datetime.now, UTC),  # noqa: B008 - called later, not here
     ) -> None:
         super().__init__(topic, codec, options, now)
-        self._producer = _connect(bootstrap, topic, self._options)
+        self._producer, topic_id = _connect(bootstrap, topic, self._options)
         self._stop = threading.Event()
         # It knows the client and not us, so that a publisher that was forgotten can go.
         self._poller = threading.Thread(
             target=_call_back, args=(self._producer, self._stop), name="publisher-callbacks", daemon=True
         )
         self._poller.start()
-        self._adopted()
+        self._adopted(topic_id)
 
     def _send(self, event: DecodedEvent, size: int, round_: int) -> Receipt:
-        receipt = ConfluentReceipt(event.event_id, self._topic, self._patience_s, self._buffer, size, round_)
+        receipt = ConfluentReceipt(
+            event.event_id, self._topic, self._topic_id, self._patience_s, self._buffer, size, round_
+        )
         self._producer.produce(
             self._topic,
             value=event.value,
@@ -158,7 +186,8 @@ def _call_back(producer: Producer, stop: threading.Event) -> None:
         producer.poll(_POLL_S)
 
 
-def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> Producer:
+def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> tuple[Producer, str]:
+    """The client, and Kafka's id of the topic."""
     try:
         producer = Producer(_configuration(bootstrap, options), logger=_LOGGER)
         # Listing is the one question about a topic that never creates it, on any broker.
@@ -167,7 +196,22 @@ def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> Producer:
         raise KafkaUnreachable(bootstrap, options.connect_timeout_s) from exc
     if topic not in topics:
         raise TopicMissing(topic, bootstrap)
-    return producer
+    return producer, _topic_id(bootstrap, topic, options)
+
+
+def _topic_id(bootstrap: str, topic: str, options: PublisherOptions) -> str:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "allow.auto.create.topics": False}, logger=_LOGGER)
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=options.connect_timeout_s)
+        found = described[topic].result().topic_id
+    except KafkaException as exc:
+        if exc.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:  # it went between the two questions
+            raise TopicMissing(topic, bootstrap) from exc
+        raise KafkaUnreachable(bootstrap, options.connect_timeout_s) from exc
+    # Java's two longs, which have a sign.
+    halves = (found.get_most_significant_bits(), found.get_least_significant_bits())
+    high, low = (half & 0xFFFF_FFFF_FFFF_FFFF for half in halves)
+    return str(uuid.UUID(int=high << 64 | low))
 
 
 def _configuration(bootstrap: str, options: PublisherOptions) -> dict[str, Any]:

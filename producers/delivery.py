@@ -23,6 +23,7 @@ from customer_timeline.producers.protocol import Position, PublisherCounts, Rece
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.envelope import MAX_EVENT_BYTES, Event
+from customer_timeline.schemas.position_token import PositionToken
 
 CONTENT_TYPE: Final = ("content-type", b"application/cloudevents+json")  # CloudEvents Kafka binding, structured mode
 REQUEST_BYTES: Final = MAX_EVENT_BYTES + 64 * 1024  # the largest event with key, headers and the batch, as the topic
@@ -59,6 +60,8 @@ class PublisherOptions:
 class BufferedPublisher(abc.ABC):
     """A `Publisher` on Kafka but for its client. A subclass connects when it is made, and then calls `_adopted`."""
 
+    _topic_id: str
+
     refusals: ClassVar[tuple[type[Exception], ...]]
     """What the client raises for an event that it does not take."""
 
@@ -79,9 +82,9 @@ class BufferedPublisher(abc.ABC):
 
     @abc.abstractmethod
     def _send(self, event: DecodedEvent, size: int, round_: int) -> Receipt:
-        """Hand the event to the client, and see to it that the buffer is settled once when its fate is known.
+        """Hand the event to the client, and see to it that the buffer is told once when its fate is known.
 
-        Raises one of `refusals` where the client does not take it; then nothing is settled.
+        Raises one of `refusals` where the client does not take it; then nothing is told.
         """
 
     @abc.abstractmethod
@@ -96,7 +99,8 @@ class BufferedPublisher(abc.ABC):
     def _disown(self) -> None:
         """In a forked child: nothing that ends the process may wait for threads that only the parent has."""
 
-    def _adopted(self) -> None:
+    def _adopted(self, topic_id: str) -> None:
+        self._topic_id = topic_id
         _ALIVE.add(self)
 
     @property
@@ -104,6 +108,12 @@ class BufferedPublisher(abc.ABC):
         """See `Publisher.counts`."""
         self._refuse_after_fork()
         return self._buffer.counts
+
+    @property
+    def token(self) -> PositionToken | None:
+        """See `Publisher.token`."""
+        self._refuse_after_fork()
+        return self._buffer.token(self._topic_id)
 
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """See `Publisher.publish`."""

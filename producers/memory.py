@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from customer_timeline.producers.acknowledged import AcknowledgedPositions
 from customer_timeline.producers.delivery import CONTENT_TYPE
 from customer_timeline.producers.errors import PublisherClosed, PublisherForked
 from customer_timeline.producers.partitioning import partition_key
@@ -20,6 +22,7 @@ from customer_timeline.producers.protocol import Position, PublisherCounts, Rece
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.envelope import Event
+from customer_timeline.schemas.position_token import EventPosition, PositionToken
 
 
 class MemoryRecord(NamedTuple):
@@ -34,11 +37,12 @@ class MemoryRecord(NamedTuple):
 class MemoryReceipt:
     """The receipt of an event that stands in the log already."""
 
-    __slots__ = ("_position", "event_id")
+    __slots__ = ("_position", "_topic_id", "event_id")
 
-    def __init__(self, id_: str, position: Position) -> None:
+    def __init__(self, id_: str, position: Position, topic_id: str) -> None:
         self.event_id = id_
         self._position = position
+        self._topic_id = topic_id
 
     def done(self) -> bool:
         """See `Receipt.done`."""
@@ -47,6 +51,10 @@ class MemoryReceipt:
     def position(self, timeout_s: float | None = None) -> Position:
         """See `Receipt.position`."""
         return self._position
+
+    def token(self, timeout_s: float | None = None) -> PositionToken:
+        """See `Receipt.token`."""
+        return PositionToken.of_events(self._topic_id, [EventPosition(*self._position[1:])])
 
 
 class MemoryPublisher:
@@ -64,6 +72,8 @@ class MemoryPublisher:
         self._topic = topic
         self._now = now
         self._ends = [0] * partitions
+        self._positions = AcknowledgedPositions()
+        self._topic_id = str(uuid.uuid4())  # another log, another id
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
@@ -73,6 +83,13 @@ class MemoryPublisher:
         """See `Publisher.counts`."""
         self._refuse_after_fork()
         return PublisherCounts(len(self.records), len(self.records), 0)
+
+    @property
+    def token(self) -> PositionToken | None:
+        """See `Publisher.token`."""
+        self._refuse_after_fork()
+        with self._lock:
+            return self._positions.token(self._topic_id)
 
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """See `Publisher.publish`."""
@@ -86,8 +103,9 @@ class MemoryPublisher:
             partition = sum(key or b"") % len(self._ends)  # the same key, the same partition: all that is promised
             position = Position(self._topic, partition, self._ends[partition])
             self._ends[partition] += 1
+            self._positions.add(position.partition, position.offset)
             self.records.append(MemoryRecord(position, key, event.value, (CONTENT_TYPE,)))
-        return MemoryReceipt(event.event_id, position)
+        return MemoryReceipt(event.event_id, position, self._topic_id)
 
     def publish_all(self, events: Iterable[Event[Any] | DecodedEvent]) -> list[Position]:
         """See `Publisher.publish_all`."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.envelope import Event
+from customer_timeline.schemas.position_token import PositionToken
 
 
 class Position(NamedTuple):
@@ -47,6 +48,13 @@ class Receipt(Protocol):
         time is over.
         """
 
+    def token(self, timeout_s: float | None = None) -> PositionToken:
+        """The position as a token, for reads that must see this event. Waits and raises as `position` does.
+
+        `PositionToken.merged` makes one of several; `str` gives the text. It names the topic by the id that it had when
+        the publisher connected: where the topic was created again since, readers refuse the token.
+        """
+
 
 class Publisher(Protocol):
     """Appends events to the log. May be shared by threads; may not be taken across a fork."""
@@ -54,6 +62,14 @@ class Publisher(Protocol):
     @property
     def counts(self) -> PublisherCounts:
         """How many events were accepted, acknowledged and failed since the publisher was made. Never blocks."""
+
+    @property
+    def token(self) -> PositionToken | None:
+        """The token of every event acknowledged so far, for reads that must see them all. Never blocks: flush first.
+
+        None while nothing was acknowledged, and where Kafka no longer told an offset (rare: publish again). It names
+        single events while they are few (`MAX_EVENTS`); of more only how far each partition has to be.
+        """
 
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """Accept one event for delivery and return at once; blocks only while the buffer is full.

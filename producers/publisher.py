@@ -17,7 +17,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
-from kafka.producer.future import FutureRecordMetadata
+from kafka.producer.future import FutureRecordMetadata, RecordMetadata
 
 from customer_timeline.producers.delivery import (
     CONTENT_TYPE,
@@ -31,16 +31,18 @@ from customer_timeline.producers.partitioning import RememberingPartitioner, par
 from customer_timeline.producers.protocol import Position, Receipt
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.position_token import EventPosition, PositionToken
 
 
 class KafkaReceipt:
     """The promise of one event that `KafkaPublisher` accepted."""
 
-    __slots__ = ("_future", "_timeout_s", "_topic", "event_id")
+    __slots__ = ("_future", "_timeout_s", "_topic", "_topic_id", "event_id")
 
-    def __init__(self, id_: str, topic: str, future: FutureRecordMetadata, timeout_s: float) -> None:
+    def __init__(self, id_: str, topic: str, topic_id: str, future: FutureRecordMetadata, timeout_s: float) -> None:
         self.event_id = id_
         self._topic = topic
+        self._topic_id = topic_id
         self._future = future
         self._timeout_s = timeout_s
 
@@ -59,6 +61,10 @@ class KafkaReceipt:
             raise DeliveryFailed(self.event_id, record.topic, "it is in the log, its offset was forgotten")
         return Position(record.topic, record.partition, record.offset)
 
+    def token(self, timeout_s: float | None = None) -> PositionToken:
+        """See `Receipt.token`."""
+        return PositionToken.of_events(self._topic_id, [EventPosition(*self.position(timeout_s)[1:])])
+
 
 class KafkaPublisher(BufferedPublisher):
     """A `Publisher` on kafka-python. Connects when made, and raises `KafkaUnreachable` or `TopicMissing` then."""
@@ -75,24 +81,24 @@ class KafkaPublisher(BufferedPublisher):
     ) -> None:
         super().__init__(topic, codec, options, now)
         _keep_personal_data_out_of_debug_logs()
-        _require_topic(bootstrap, topic, self._options)
+        topic_id = _topic_id(bootstrap, topic, self._options)
         self._producer = _connect(bootstrap, topic, self._options)
-        self._adopted()
+        self._adopted(topic_id)
 
     def _send(self, event: DecodedEvent, size: int, round_: int) -> Receipt:
         future = self._producer.send(self._topic, value=event.value, key=partition_key(event), headers=[CONTENT_TYPE])
         # The client runs these in its own thread, or here and now where the future is decided already.
         future.add_callback(functools.partial(self._delivered, size, round_))
         future.add_errback(functools.partial(self._failed, size, round_, event.event_id))
-        return KafkaReceipt(event.event_id, self._topic, future, self._patience_s)
+        return KafkaReceipt(event.event_id, self._topic, self._topic_id, future, self._patience_s)
 
-    def _delivered(self, size: int, round_: int, _record: object) -> None:
-        self._buffer.settle(size, round_)
+    def _delivered(self, size: int, round_: int, record: RecordMetadata) -> None:
+        self._buffer.settle(size, round_, record.partition, record.offset)
 
     def _failed(self, size: int, round_: int, id_: str, cause: BaseException) -> None:
         failure = DeliveryFailed(id_, self._topic, type(cause).__name__)
         failure.__cause__ = cause
-        self._buffer.settle(size, round_, failure)
+        self._buffer.fail(size, round_, failure)
 
     def _shut(self) -> None:
         self._producer.close(timeout=GRACE_S)
@@ -152,7 +158,8 @@ def _connect(bootstrap: str, topic: str, options: PublisherOptions) -> KafkaProd
     return producer
 
 
-def _require_topic(bootstrap: str, topic: str, options: PublisherOptions) -> None:
+def _topic_id(bootstrap: str, topic: str, options: PublisherOptions) -> str:
+    """Kafka's id of the topic. Raises TopicMissing."""
     # Listing is the one question about a topic that never creates it, on any broker.
     timeout_ms = round(options.connect_timeout_s * 1000)
     try:
@@ -162,6 +169,10 @@ def _require_topic(bootstrap: str, topic: str, options: PublisherOptions) -> Non
     try:
         if topic not in admin.list_topics():
             raise TopicMissing(topic, bootstrap)
+        found = [one for one in admin.describe_topics([topic]) if not one.get("error_code")]
+        if not found:  # it went between the two questions
+            raise TopicMissing(topic, bootstrap)
+        return str(found[0]["topic_id"])
     except KafkaError as exc:
         raise KafkaUnreachable(bootstrap, options.connect_timeout_s) from exc
     finally:

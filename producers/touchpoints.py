@@ -62,7 +62,7 @@ from customer_timeline.schemas.touchpoints.email import (
     EmailUnsubscribed,
 )
 from customer_timeline.schemas.touchpoints.followup import FollowupCancelled, FollowupDone, FollowupPlanned
-from customer_timeline.schemas.touchpoints.identity import IdentityLinked
+from customer_timeline.schemas.touchpoints.identity import IdentityLinked, IdentityUnlinked
 from customer_timeline.schemas.touchpoints.knowledge import ArticlePublished, ArticleRetired, KnowledgeApplied
 from customer_timeline.schemas.touchpoints.location import LocationCheckedIn, LocationEntered, LocationLeft
 from customer_timeline.schemas.touchpoints.loyalty import (
@@ -167,6 +167,7 @@ __all__ = [
     "form_submitted",
     "identifier",
     "identity_linked",
+    "identity_unlinked",
     "improvement_completed",
     "improvement_started",
     "knowledge_applied",
@@ -981,6 +982,21 @@ def identity_linked(
     `identity.linked.v1`
     """
     return build(IdentityLinked, shared, reason=reason, operator=operator, a=a, b=b)
+
+
+def identity_unlinked(
+    *,
+    reason: str,
+    operator: str,
+    a: IdentifierRef,
+    b: IdentifierRef,
+    **shared: Unpack[EventFields],
+) -> Event[IdentityUnlinked]:
+    """An operator decided that two identifiers never mean one customer, until a later decision links them.
+
+    `identity.unlinked.v1`
+    """
+    return build(IdentityUnlinked, shared, reason=reason, operator=operator, a=a, b=b)
 
 
 def improvement_completed(

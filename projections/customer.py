@@ -42,8 +42,9 @@ from customer_timeline.schemas.touchpoints.complaint import (
     ComplaintReopened,
     ComplaintResolved,
 )
+from customer_timeline.schemas.touchpoints.consent import PreferenceStated
 from customer_timeline.schemas.touchpoints.contract import ContractEnded, ContractRenewed, ContractSigned
-from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
+from customer_timeline.schemas.touchpoints.profile import AccountUpdated, ProfileUpdated
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
 from customer_timeline.schemas.touchpoints.survey import SurveyAnswered
 
@@ -107,6 +108,14 @@ def _profile_updated(facts: CustomerFacts, event: DecodedEvent, calendar: Busine
     profile.fold(facts.profile, event, cast(ProfileUpdated, event.data))
 
 
+def _account_updated(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    profile.fold_account(facts.profile, event, cast(AccountUpdated, event.data))
+
+
+def _preference_stated(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
+    profile.fold_preference(facts.profile, event, cast(PreferenceStated, event.data))
+
+
 def _purchase_completed(facts: CustomerFacts, event: DecodedEvent, calendar: BusinessCalendar) -> None:
     purchases.fold_completed(facts.purchases, event, cast(PurchaseCompleted, event.data), calendar)
 
@@ -142,6 +151,8 @@ def _survey_answered(facts: CustomerFacts, event: DecodedEvent, calendar: Busine
 # slot in CustomerFacts and a line here; a type without an entry is activity only.
 _FOLDS: Final[dict[type[TouchpointData], Fold]] = {
     ProfileUpdated: _profile_updated,
+    AccountUpdated: _account_updated,
+    PreferenceStated: _preference_stated,
     PurchaseCompleted: _purchase_completed,
     PurchaseRefunded: _purchase_refunded,
     ComplaintOpened: _complaint("opened"),
@@ -161,7 +172,7 @@ class CustomerProjection:
     __slots__ = ("calendar",)
 
     name: Final = "customer"
-    version: Final = 2
+    version: Final = 3
 
     def __init__(self, calendar: BusinessCalendar) -> None:
         self.calendar = calendar

@@ -18,7 +18,7 @@ from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
 
 
 class Lengths(NamedTuple):
-    """From which length on partial states are worth their rows; measured in ADR 0010."""
+    """From which length on partial states are worth their rows; measured in ADR 0013."""
 
     history: int = 1_000
     """A customer with this many events gets them."""

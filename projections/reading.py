@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
+from customer_timeline.projections.identity_reading import IdentityReader
 from customer_timeline.projections.lifecycle import Flag, Stage
+from customer_timeline.projections.progress import ProgressReader
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 
@@ -27,7 +29,7 @@ class ViewsOutOfDateError(CustomerTimelineError):
         self.expected = expected
         super().__init__(
             f"The views are of projection version {found}, this program reads {expected}: run the same release and the "
-            "same identity and time settings everywhere, or rebuild the views."
+            "same identity and time settings everywhere, or rebuild the views (customer-timeline projection reset)."
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -93,13 +95,16 @@ class TimelineKey(NamedTuple):
 
 
 class TimelineRow(NamedTuple):
-    """One event of a timeline. `event` is the whole event as published, `data_quality` JSON or None."""
+    """One event of a timeline. `event` is the whole event as published, `data_quality` JSON or None.
+
+    `partition` and `offset` are None where another record stands for the event today: its place is not kept.
+    """
 
     event_id: str
     occurred_us: int
     recorded_us: int
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
     data_quality: str | None
     event: str
 
@@ -223,7 +228,7 @@ class ReaderHealth(NamedTuple):
         return None in self or self.projection_version == self.expected_version
 
 
-class TimelineReader(Protocol):
+class TimelineReader(ProgressReader, IdentityReader, Protocol):
     """Reads the views. Each call sees one snapshot of them, and none writes.
 
     Every method raises `ViewsUnavailableError` where the views cannot be reached in time, and (except `health`)

@@ -14,26 +14,27 @@ _PIPE_WIDTH = 240
 Row = tuple[object, ...]
 
 
-def console() -> Console:
-    """The standard output. Into a pipe nothing is cut to the width of a terminal that is not there."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+def console(*, err: bool = False) -> Console:
+    """The standard output (or error). Into a pipe nothing is cut to the width of a terminal that is not there."""
+    stream = sys.stderr if err else sys.stdout
+    return Console(stderr=err, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
 def print_customer(customer: dict[str, Any], console: Console) -> None:
     """The view of one customer."""
     console.print(f"customer   {customer['customer_id']}", highlight=False, markup=False)
-    _print_rows(
+    print_rows(
         console,
         ("identifier", "value", "first seen", "last seen"),
         [(i["kind"], i["value"], i["first_seen_at"], i["last_seen_at"]) for i in customer["identifiers"]],
     )
-    _print_rows(
+    print_rows(
         console,
         ("profile", "value", "said at", "by"),
         [(name, t["value"], t["occurred_at"], t["source"]) for name, t in customer["profile"].items()],
     )
     activity = customer["activity"]
-    _print_rows(
+    print_rows(
         console,
         ("channel", "inbound", "outbound", "system", "last"),
         [
@@ -42,7 +43,7 @@ def print_customer(customer: dict[str, Any], console: Console) -> None:
         ],
     )
     purchases = customer["purchases"]
-    _print_rows(
+    print_rows(
         console,
         ("currency", "gross", "refunds", "net", "cost"),
         [
@@ -62,7 +63,7 @@ def print_customer(customer: dict[str, Any], console: Console) -> None:
 
 def print_timeline(page: dict[str, Any], console: Console) -> None:
     """A page of a timeline."""
-    _print_rows(
+    print_rows(
         console,
         ("time", "type", "channel", "source", "event_id"),
         [(i["time"], i["type"], i["data"].get("channel"), i["source"], i["event_id"]) for i in page["items"]],
@@ -71,9 +72,9 @@ def print_timeline(page: dict[str, Any], console: Console) -> None:
 
 def print_lifecycle(told: dict[str, Any], console: Console) -> None:
     """Where one customer stands: the periods, the reasons with what they looked at, and what else bears on it."""
-    _print_line(console, f"customer   {told['customer_id']}")
-    _print_line(console, _standing(told))
-    _print_rows(
+    print_line(console, f"customer   {told['customer_id']}")
+    print_line(console, _standing(told))
+    print_rows(
         console,
         ("when", "stage", "flags", "from", "until"),
         [
@@ -83,14 +84,14 @@ def print_lifecycle(told: dict[str, Any], console: Console) -> None:
     )
     for reason in told["reasons"]:
         held = told["stage"] if reason["of"] == "stage" else reason["of"]
-        _print_line(console, f"why {held}: rule {reason['rule']}")
-        _print_rows(console, ("  looked at", "value"), [(f"  {name}", value) for name, value in _inputs(reason)])
-        _print_rows(
+        print_line(console, f"why {held}: rule {reason['rule']}")
+        print_rows(console, ("  looked at", "value"), [(f"  {name}", value) for name, value in _inputs(reason)])
+        print_rows(
             console,
             ("  because of", "at", "event_id"),
             [(f"  {e['role']}", e["at"], event_id) for e in reason["events"] for event_id in e["event_ids"] or ("-",)],
         )
-    _print_line(console, _bearing(told))
+    print_line(console, _bearing(told))
 
 
 def _standing(told: dict[str, Any]) -> str:
@@ -136,7 +137,7 @@ def _bearing(told: dict[str, Any]) -> str:
 
 def print_customers(page: dict[str, Any], console: Console) -> None:
     """A page of a list, and how many there are."""
-    _print_rows(
+    print_rows(
         console,
         ("customer_id", "stage", "flags", "since", "until", "events", "purchases", "last event"),
         [
@@ -149,18 +150,60 @@ def print_customers(page: dict[str, Any], console: Console) -> None:
         ],
     )
     counts = ", ".join(f"{stage} {count}" for stage, count in page["counts"].items())
-    _print_line(console, f"{page['count']} customers at {page['at']}; by stage: {counts}")
+    print_line(console, f"{page['count']} customers at {page['at']}; by stage: {counts}")
 
 
 def _words(flags: list[str]) -> str:
     return ", ".join(flags) or "-"
 
 
-def _print_line(console: Console, line: str) -> None:
+def print_line(console: Console, line: str) -> None:
+    """A line, however long."""
     console.print(_text(line), highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_rows(console: Console, headings: tuple[str, ...], rows: list[Row]) -> None:
+def print_difference(difference: dict[str, Any], console: Console) -> None:
+    """What changed of a customer, and the events that did it."""
+    print_rows(
+        console,
+        ("field", "before", "after", "events"),
+        [(c["field"], _short(c["before"]), _short(c["after"]), len(c["event_ids"])) for c in difference["changes"]],
+    )
+    print_rows(
+        console,
+        ("event", "type", "how", "occurred at", "recorded at"),
+        [(e["event_id"], e["type"], e["how"], e["occurred_at"], e["recorded_at"]) for e in difference["events"]],
+    )
+    if not difference["changes"]:
+        console.print("Nothing changed.", highlight=False)
+
+
+def print_late_events(report: dict[str, Any], console: Console) -> None:
+    """By how much late events changed the figures of closed months."""
+    print_rows(
+        console,
+        ("month", "measure", "of", "change"),
+        [(c["month"], c["measure"], c["key"] or "-", _signed(c["change"])) for c in report["changes"]],
+    )
+    console.print(
+        f"{report['customers']} customers; recorded from {report['from']} until {report['until']}, "
+        f"months that ended by {report['close']}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _signed(change: str) -> str:
+    return change if change.startswith("-") else f"+{change}"
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def print_rows(console: Console, headings: tuple[str, ...], rows: list[Row]) -> None:
+    """A table; nothing where there is no row."""
     if not rows:
         return
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")

@@ -21,6 +21,8 @@ def print_report(told: dict[str, Any], stream: TextIO = sys.stdout) -> None:
     stopped = f"Stopped after {rows['read']:,} rows. " if told["interrupted"] else ""
     speed = f"{told['seconds']:.1f} s, {told['rows_per_second']:,} rows/s"
     _line(console, f"{stopped}Read {rows['read']:,} rows: {done}, {rows['rejected']:,} rows rejected ({speed}).")
+    if told["token"]:
+        _line(console, f"Position token: {told['token']}")
     if told["published_before"]:
         _line(console, f"{told['published_before']:,} rows were published by an earlier run and are only counted here.")
     if told["problems"]:

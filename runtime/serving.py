@@ -54,6 +54,7 @@ def application() -> FastAPI:
     config = ApiConfig(
         identifiers=wiring.identifier_space(settings),
         projection=wiring.customer_projection(settings),
+        topic=settings.touchpoints_topic,
         now_us=lambda: to_micros(clock.now()),
         rules=settings.stages,
         alive=settings.alive,
@@ -62,7 +63,7 @@ def application() -> FastAPI:
         local_only=is_loopback(settings.api_host),
         ready_max_lag_s=settings.ready_max_lag_s,
     )
-    return create_app(wiring.reader(settings), config)
+    return create_app(wiring.reader(settings), wiring.cut_reader(settings), config)
 
 
 def serve(settings: Settings) -> None:

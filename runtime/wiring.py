@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from customer_timeline.producers.protocol import Publisher
     from customer_timeline.projections.customer import CustomerProjection
     from customer_timeline.projections.journal import Observer
+    from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
     from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
     from customer_timeline.projections.postgres.reader import PostgresReader
@@ -117,6 +118,21 @@ def reader(settings: Settings) -> PostgresReader:
     )
 
 
+def cut_reader(settings: Settings) -> PostgresCutReader:
+    """Reads the past of the views; refuses tables that another projection version wrote."""
+    from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
+
+    return PostgresCutReader(
+        settings.database_url.get_secret_value(),
+        settings.database_schema,
+        codec(settings),
+        settings.identity,
+        customer_projection(settings),
+        settings.stages,
+        projection_version=projection_version(settings),
+    )
+
+
 def projection_version(settings: Settings) -> str:
     """What the tables depend on, in one word: the fold's code, and the settings of identity and of time.
 
@@ -158,6 +174,7 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         version=projection_version(settings),
         details=projection_details(settings),
         observer=observer,
+        name=settings.worker_instance_id,
     )
 
 

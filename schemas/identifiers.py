@@ -19,12 +19,15 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 
 from customer_timeline.schemas.decoded import Identifier, QualityNote, Thing
 from customer_timeline.schemas.errors import CustomerTimelineError
-from customer_timeline.schemas.identity_policy import PLATFORM_KIND, IdentityPolicy
+from customer_timeline.schemas.identity_policy import PLATFORM_KIND, IdentityPolicy, KindPolicy, compiled
 from customer_timeline.schemas.touchpoint import IdentifierRef
 
 MAX_IDENTIFIER_BYTES: Final = 512
 MAX_EMAIL_CHARACTERS: Final = 240  # RFC 5321 says 254; longer ones are left to the validator, which counts exactly
 MAX_LOCAL_PART: Final = 64  # RFC 5321, 4.5.3.1.1
+
+BRAZIL: Final = 55
+CHINESE_EXTENSION: Final = re.compile(r"\s*(?:转|轉|分机|分機)\s*:?\s*(?=[0-9０-９])")
 
 # Addresses that need no thought: RFC 5322 dot-atom, host names of letters and digits. A test holds them against the
 # validator.
@@ -50,10 +53,11 @@ class EmptySecret(CustomerTimelineError):  # noqa: N818 - named as the codebase 
 def normalise_email(raw: str) -> str | None:
     """Trimmed, lower case, the domain in IDNA (ASCII) form; None where it is no address. No DNS is asked.
 
-    Reserved domains such as `.test` pass, for staging systems use them; names without a dot do not, for they mean
-    another mailbox in every network.
+    A dot after the domain (its root, or the end of a sentence) and quotes that the local part does not need are left
+    out: the mailbox is the same. Reserved domains such as `.test` pass, for staging systems use them; names without a
+    dot do not, for they mean another mailbox in every network.
     """
-    address = raw.strip()
+    address = raw.strip().removesuffix(".")
     if address.isascii() and len(address) <= MAX_EMAIL_CHARACTERS:
         lowered = address.lower()
         if PLAIN_EMAIL.fullmatch(lowered) and lowered.index("@") <= MAX_LOCAL_PART and "--" not in lowered:
@@ -67,7 +71,13 @@ def email_by_the_book(address: str) -> str | None:
     reserved = address.rpartition(".")[2].lower() in SPECIAL_USE_DOMAIN_NAMES
     suffix = ".example" if reserved else ""
     try:
-        found = validate_email(address + suffix, check_deliverability=False, globally_deliverable=False, strict=True)
+        found = validate_email(
+            address + suffix,
+            check_deliverability=False,
+            globally_deliverable=False,
+            strict=True,
+            allow_quoted_local=True,
+        )
     except EmailNotValidError:
         return None
     domain = (found.ascii_domain or "").lower().removesuffix(suffix)
@@ -79,20 +89,43 @@ def email_by_the_book(address: str) -> str | None:
 def normalise_phone(raw: str, region: str) -> str | None:
     """E.164, with `;ext=` where there is an extension; None where it is no valid number.
 
-    `region` (ISO 3166) is where a number without a country code is from. Full-width digits and any punctuation pass.
+    `region` (ISO 3166) is where a number without a country code is from. Full-width digits and any punctuation pass;
+    an extension may be written with `ext.`, `x`, `;ext=` or, as in China, with 转 or 分机.
     """
     try:
-        number = phonenumbers.parse(raw.strip(), region)
+        number = phonenumbers.parse(CHINESE_EXTENSION.sub(" ext. ", raw.strip()), region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):
-        return None
+        _add_ninth_digit(number)
+        if not phonenumbers.is_valid_number(number):
+            return None
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return f"{e164};ext={number.extension}" if number.extension else e164
+    # The library reads digits of any script, but leaves those of an extension as they were written.
+    extension = "".join(str(unicodedata.decimal(digit, digit)) for digit in number.extension or "")
+    return f"{e164};ext={extension}" if extension else e164
+
+
+def _add_ninth_digit(number: phonenumbers.PhoneNumber) -> None:
+    """A Brazilian mobile number of eight digits as it reads today: since 2016 all of them have a 9 in front.
+
+    Address books and messengers still hold the old form. Eight-digit numbers that exist as they are are left alone.
+    """
+    national = str(number.national_number)
+    if number.country_code == BRAZIL and len(national) == 10 and national[2] in "6789":
+        number.national_number = int(f"{national[:2]}9{national[2:]}")
 
 
 def _uuid_text(digest: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def _is_blocked(value: str, policy: KindPolicy) -> bool:
+    """Whether a prefix or a pattern says that a normalised value means nobody."""
+    folded = value.casefold()
+    return any(folded.startswith(prefix.casefold()) for prefix in policy.blocked_prefixes) or any(
+        compiled(pattern).fullmatch(value) for pattern in policy.blocked_patterns
+    )
 
 
 def _has_controls(value: str) -> bool:
@@ -149,7 +182,7 @@ class IdentifierSpace:
         value = self._canonical(kind, raw)
         if value is None or len(value.encode()) > MAX_IDENTIFIER_BYTES:
             return "not_normalisable"
-        if value.casefold() in blocked:
+        if value.casefold() in blocked or _is_blocked(value, policy):
             return "blocked"
         identifier_id = self._hash(f"{kind}:{value}", b"")
         return (-policy.rank, identifier_id, Identifier(identifier_id, kind, value))

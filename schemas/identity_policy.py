@@ -6,10 +6,20 @@ are part of the projection version: two workers with different policies never wr
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+from functools import cache
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 PLATFORM_KIND = "open_id"
 THING_KINDS = ("order", "contract", "opportunity", "case", "followup")
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a blocked pattern. Raises re.error."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 class KindPolicy(BaseModel):
@@ -27,7 +37,35 @@ class KindPolicy(BaseModel):
         default=5, ge=1, description="A value seen with more identifiers of one stronger kind than this glues nobody."
     )
     links: bool = Field(default=True, description="False: values of this kind never glue two identifiers.")
-    blocked: tuple[str, ...] = Field(default=(), description="Normalised values that mean nobody.")
+    blocked: tuple[str, ...] = Field(
+        default=(), description="Values that mean nobody, written in any way; upper and lower case are one."
+    )
+    blocked_prefixes: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
+        default=(),
+        description="Values that begin so, once normalised, mean nobody: `noreply@`, `+1900`; either case.",
+    )
+    blocked_patterns: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Regular expressions (Python's `re`, either case): values that one of them describes whole, once "
+            "normalised, mean nobody."
+        ),
+    )
+
+    @field_validator("blocked_patterns")
+    @classmethod
+    def _patterns_compile(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        # Here and not where the first event comes: a worker must not start with a rule that it cannot follow.
+        for pattern in given:
+            try:
+                described = compiled(pattern)
+            except re.error as exc:
+                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
+            if described.fullmatch(""):
+                raise ValueError(
+                    f"{pattern!r} describes the empty text too, so it says nothing: write what it must hold"
+                )
+        return given
 
 
 _NOBODY = (

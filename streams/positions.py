@@ -1,10 +1,21 @@
-"""What a worker says when it cannot go on: the log lost the position where Postgres stands, or nobody foresaw why."""
+"""What a worker says when it cannot go on: the log lost the position where Postgres stands, is damaged, or nobody
+foresaw why.
+"""
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Mapping
+from typing import Final
+
+import cramjam
 
 from customer_timeline.projections.journal import RefusedError, UnforeseenError
+
+# What unpacking compressed records raises: gzip, and what aiokafka brings for lz4, snappy and zstd. The checksum of the
+# batch was right, or Kafka's client would have said so: what it covers was broken before.
+DAMAGED: Final = (zlib.error, gzip.BadGzipFile, EOFError, cramjam.DecompressionError)
 
 _WAY_ON = (
     "Restore the log, or start over from what it holds: `customer-timeline projection reset`, "
@@ -31,16 +42,31 @@ def lost_position(topic: str, error: Exception) -> RefusedError:
     )
 
 
+def damaged(error: BaseException, topic: str, next_offsets: Mapping[int, int]) -> RefusedError:
+    """The refusal for records that cannot be unpacked: to try again does not help, and to skip them would lose them."""
+    return RefusedError(
+        f"Compressed records of {topic} cannot be unpacked ({type(error).__module__}.{type(error).__name__}): they are "
+        f"damaged in the log, or were by the producer that packed them. They lie in one of the partitions, soon after "
+        f"{{{_at(next_offsets)}}} (partition: position), where Postgres goes on; nothing is skipped. Find the batch by "
+        f"reading on from there with Kafka's own tools, restore its segment from a replica or a backup, then start the "
+        f"worker again."
+    )
+
+
 def unforeseen(error: BaseException, topic: str, next_offsets: Mapping[int, int]) -> UnforeseenError:
     """What to say of an error that nobody thought of: where the worker stands, and how to go on. Nothing of its text,
     which may quote an event.
     """
-    at = ", ".join(f"{partition}: {position}" for partition, position in sorted(next_offsets.items()))
     stopped = UnforeseenError(
         f"An error that the worker does not know ({type(error).__name__}) stopped it; the log line before this says "
         f"where in the code. Nothing of the batch in hand was written, and nothing is lost: Postgres goes on in "
-        f"{topic} at {{{at}}} (partition: position). Start the worker again; if it stops at the same place, it is a "
-        f"fault of this version: run the one before, or one that mends it, on the same tables, and report the line."
+        f"{topic} at {{{_at(next_offsets)}}} (partition: position). Start the worker again; if it stops at the same "
+        f"place, it is a fault of this version: run the one before, or one that mends it, on the same tables, and "
+        f"report the line."
     )
     stopped.__cause__ = error
     return stopped
+
+
+def _at(next_offsets: Mapping[int, int]) -> str:
+    return ", ".join(f"{partition}: {position}" for partition, position in sorted(next_offsets.items()))

@@ -28,6 +28,7 @@ from customer_timeline.projections.journal import (
     FencedError,
     Observer,
     RefusedError,
+    Span,
     TransientStorageError,
 )
 from customer_timeline.projections.postgres.journal import PostgresJournal
@@ -36,7 +37,7 @@ from customer_timeline.schemas.decoded import EPOCH
 from customer_timeline.streams.assignments import Assignments
 from customer_timeline.streams.decoding import decode_batch
 from customer_timeline.streams.metrics import ProjectorMetrics
-from customer_timeline.streams.positions import check_position, lost_position, unforeseen
+from customer_timeline.streams.positions import DAMAGED, check_position, damaged, lost_position, unforeseen
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
@@ -134,8 +135,8 @@ class Projector(Service):
                 await self._consume()
                 pause = _FIRST_PAUSE_S
             except _Rejoin:
-                # Two processes under one name would take the partitions from each other many times a second; as the one
-                # that was replaced waits, longer each time, the other gets on with the work.
+                # Two processes must not take the partitions from each other many times a second; as the one that was
+                # replaced waits, longer each time, the other gets on with the work.
                 lasted_s = loop.time() - began
                 replaced = _REPLACED_PAUSE_S if lasted_s > _LONGEST_REPLACED_PAUSE_S else replaced
                 await self.sleep(replaced)
@@ -222,6 +223,8 @@ class Projector(Service):
                     await working
                     working = None
                 tell = loop.time() - told_at > _TELL_EVERY_S
+                if tell and prepared is None:
+                    prepared = await self._past_markers(consumer, generation)
                 if prepared is not None and generation == self._generation:
                     if tell:
                         prepared = prepared.knowing(await self._idle(consumer, prepared.batch.spans.keys()))
@@ -247,6 +250,8 @@ class Projector(Service):
         except KafkaError as error:
             # Without a position after a failed take-over, the consumer complains of just that: tell the cause.
             raise self._trouble or error from error
+        except DAMAGED as error:
+            raise damaged(error, self._config.topic, self._standing) from error
         if self._trouble is not None:
             raise self._trouble
         return fetched
@@ -331,8 +336,6 @@ class Projector(Service):
             self._generation += 1
             self._next.clear()
             self._standing.clear()
-            if not partitions:
-                return
             places = [TopicPartition(self._config.topic, partition) for partition in partitions]
             for place in places:
                 # Until Postgres has said where to go on; without any position the consumer would complain meanwhile.
@@ -351,6 +354,8 @@ class Projector(Service):
                         return
                     pause = await self._pause(pause)
             self._metrics.storage_up.set(1)
+            if not partitions:
+                return
             first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             for place in places:
                 at = taken[place.partition].next_offset
@@ -404,6 +409,22 @@ class Projector(Service):
             if consumer.highwater(at) == await consumer.position(at):
                 idle[at.partition] = EPOCH + timedelta(milliseconds=consumer.last_poll_timestamp(at))
         return idle
+
+    async def _past_markers(self, consumer: AIOKafkaConsumer, generation: int) -> _Prepared | None:
+        """A batch of no records, to move on where all that is left in a partition are the markers of transactions: they
+        have positions, but nobody is handed them, so the partition would seem to be behind for ever.
+        """
+        spans = {}
+        for part, at in (await self._idle(consumer)).items():
+            # Read only now, and not the end of the log, which may have grown: whatever lies before it was handed over.
+            position = await consumer.position(TopicPartition(self._config.topic, part))
+            if generation == self._generation and position > self._next[part]:
+                spans[part] = Span(self._next[part], position, at)
+        if not spans or generation != self._generation:
+            return None
+        self._next.update({part: span.until for part, span in spans.items()})
+        batch = Batch(self._config.topic, (), (), spans)
+        return _Prepared(batch, self._journal.prepare(batch), generation)
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         await self._tell_kafka(consumer)

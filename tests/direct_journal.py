@@ -59,10 +59,17 @@ class DirectRun:
     url: str
     log: Sequence[tuple[int, Sent]]  # partition, record
     turns: Iterable[tuple[int, int]]
+    first_append: datetime = FIRST_APPEND
     codec: Codec = field(default_factory=lambda: Codec(POLICY, SECRET.encode()))
 
     def difference(self) -> str:
         """Apply the whole log to emptied tables; how they differ from the reference."""
+        self.apply()
+        expected = reference(self.records(), self.codec, POLICY, CustomerProjection(BusinessCalendar(ZONE)))
+        return difference(expected, digest_of(self.url), recorded=True)
+
+    def apply(self) -> None:
+        """Apply the whole log to emptied tables."""
         self._empty()
         queues = self._queues()
         journals = [self._journal(part) for part in range(len(queues))]
@@ -78,19 +85,16 @@ class DirectRun:
         finally:
             for journal in journals:
                 journal.close()
-        expected = reference(
-            [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in queues for r in q],
-            self.codec,
-            POLICY,
-            CustomerProjection(BusinessCalendar(ZONE)),
-        )
-        return difference(expected, digest_of(self.url), recorded=True)
+
+    def records(self) -> list[Record]:
+        """The log, as the reference reads it."""
+        return [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in self._queues() for r in q]
 
     def _queues(self) -> list[list[_Fetched]]:
         queues: list[list[_Fetched]] = [[] for _ in range(max(partition for partition, _ in self.log) + 1)]
         for number, (partition, sent) in enumerate(self.log):
             queue = queues[partition]
-            stamp = int((FIRST_APPEND + timedelta(milliseconds=number)).timestamp() * 1000)
+            stamp = int((self.first_append + timedelta(milliseconds=number)).timestamp() * 1000)
             queue.append(_Fetched(partition, len(queue), stamp, sent.key, sent.value, sent.headers))
         return queues
 

@@ -2,9 +2,9 @@
 
 People with several identifiers, events that glue two of them, phones of a household, values shared by many, two
 member ids that meet, things whose owner comes late, corrections, conflicting duplicates, retractions before and after
-their event, decisions of operators and their retraction, plain duplicates, other spellings of the same content, late
-events, and broken records. Pure: the same seed gives the same bytes. No order of the log is meant: `shuffled` gives
-others.
+their event, decisions of operators both ways with corrections and retractions of their own, plain duplicates, other
+spellings of the same content, late events, and broken records. Pure: the same seed gives the same bytes. No order of
+the log is meant: `shuffled` gives others.
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ def _delivery(writer: _Writer) -> tuple[str, dict[str, Any]]:
 
 
 _PLAIN: tuple[Callable[[_Writer], tuple[str, dict[str, Any]]], ...] = (_profile, _call, _mail, _visit, _survey)
+_DECISIONS = ("identity.linked", "identity.unlinked")
 _WITH_THINGS: tuple[Callable[[_Writer], tuple[str, dict[str, Any]]], ...] = (_purchase, _complaint, _delivery)
 
 
@@ -305,15 +306,33 @@ def _crowds(writer: _Writer) -> None:
 
 
 def _decisions(writer: _Writer) -> None:
-    """Operators link identifiers of two people; now and then they take it back, or say it twice."""
+    """Operators link and part identifiers; they decide a pair again, correct what they said, and take it back."""
     r = writer.random
+    decided: list[Event] = []
     for _ in range(writer.shape.decisions if len(writer.people) > 1 else 0):
-        one, two = r.sample(writer.people, 2)
-        data = {"a": r.choice(one.identifiers), "b": r.choice(two.identifiers), "reason": "same", "operator": "ops-2"}
-        event = _event(writer, "identity.linked", data)
+        data = {"reason": "told on the phone", "operator": "ops-2", **_deciding(writer, decided)}
+        event = _event(writer, r.choice(_DECISIONS), data)
+        decided.append(event)
         writer.append(event)
-        if r.random() < 0.4:
+        if r.random() < 0.25:
+            other = {**event, "type": f"{r.choice(_DECISIONS)}.v1", "revision": 1}
+            writer.append({**other, "data": {**data, **_deciding(writer, decided)}})
+        if r.random() < 0.25:
             _retract(writer, event)
+
+
+def _deciding(writer: _Writer, decided: list[Event]) -> dict[str, Any]:
+    """The two that a decision is about: of two people, of one, or a pair that was decided before, either way round."""
+    r = writer.random
+    draw = r.random()
+    if decided and draw < 0.4:
+        before = r.choice(decided)["data"]
+        return {"a": before["b"], "b": before["a"]}
+    if draw < 0.7:
+        a, b = r.sample(r.choice(writer.people).identifiers, 2)
+        return {"a": a, "b": b}
+    one, two = r.sample(writer.people, 2)
+    return {"a": r.choice(one.identifiers), "b": r.choice(two.identifiers)}
 
 
 def _copies(writer: _Writer) -> None:

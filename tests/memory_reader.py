@@ -6,9 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Collection
 
+from view_links import component, review_page
 from view_rows import PROJECTION, VERSION, Landed, Views
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
+from customer_timeline.projections.progress import DeadPosition, Progress
 from customer_timeline.projections.reading import (
     CustomerFilter,
     CustomerKey,
@@ -28,6 +33,7 @@ from customer_timeline.projections.reading import (
     ViewsOutOfDateError,
 )
 from customer_timeline.schemas.decoded import DecodedEvent, to_micros
+from customer_timeline.schemas.position_token import EventPosition
 
 
 class MemoryReader:
@@ -73,6 +79,23 @@ class MemoryReader:
                 if e.listed and e.occurred_us in instants_us and self._theirs(e, ids)
             )
         )
+
+    async def identity(self, identifier_id: str) -> Component | None:
+        self._customer_of(identifier_id)  # refuses another version
+        return component(self._views, identifier_id)
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        if self._views.members:
+            self._customer_of(next(iter(self._views.members)))  # refuses another version
+        return review_page(self._views, wanted, limit, after)
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        found = tuple(
+            StoredEvent(landed.event.value.decode(), to_micros(landed.event.recorded_at))
+            for landed in self._views.events
+            if landed.event.listed and self._theirs(landed.event, set(identifier_ids))
+        )
+        return found if len(found) <= limit else None
 
     async def customers(
         self,
@@ -131,6 +154,17 @@ class MemoryReader:
         wanted = (topic, partition, offset)
         return next((letter for letter in self._views.letters if letter.summary[:3] == wanted), None)
 
+    async def progress(self, topic: str) -> Progress:
+        applied = {part: found for (name, part), found in self._views.progress.items() if name == topic}
+        if applied:
+            self._refuse_other_version()
+        return applied
+
+    async def dead_positions(self, topic: str, positions: Collection[EventPosition]) -> tuple[DeadPosition, ...]:
+        found = (letter.summary for letter in self._views.letters)
+        dead = (DeadPosition(s.partition, s.offset, s.reason) for s in found if s.topic == topic)
+        return tuple(sorted(one for one in dead if one[:2] in positions))
+
     async def health(self) -> ReaderHealth:
         return ReaderHealth(self._views.version, self._expected)
 
@@ -140,10 +174,14 @@ class MemoryReader:
     def _customer_of(self, identifier_id: str) -> str | None:
         found = (c for c, ms in self._views.members.items() if identifier_id in {m.identifier_id for m in ms})
         customer_id = next(found, None)
-        found_version, expected = self._views.version, self._expected
-        if customer_id is not None and found_version and expected and found_version != expected:
-            raise ViewsOutOfDateError(found=found_version, expected=expected)
+        if customer_id is not None:
+            self._refuse_other_version()
         return customer_id
+
+    def _refuse_other_version(self) -> None:
+        found, expected = self._views.version, self._expected
+        if found and expected and found != expected:
+            raise ViewsOutOfDateError(found=found, expected=expected)
 
     def _theirs(self, event: DecodedEvent, ids: set[str]) -> bool:
         anchor, things = event.anchor_id, {t.thing_id: t for t in self._views.things}

@@ -235,6 +235,10 @@ _SERVICE = {
     ),
 }
 
+_decision = st.permutations(_DECIDED).map(
+    lambda pair: {"a": dict(pair[0]), "b": dict(pair[1]), "reason": "told on the phone", "operator": "agent-7"}
+)
+
 _PEOPLE = {
     "profile.updated.v1": _data({"traits": _traits}),
     "account.updated.v1": _data({"account": st.just("acme"), "traits": _account_traits}),
@@ -248,9 +252,8 @@ _PEOPLE = {
         expires_on=dates,
     ),
     "preference.stated.v1": _data({}, preferred_channel=_channel, interests=_texts, topics=_texts),
-    "identity.linked.v1": st.permutations(_DECIDED).map(
-        lambda pair: {"a": dict(pair[0]), "b": dict(pair[1]), "reason": "told on the phone", "operator": "agent-7"}
-    ),
+    "identity.linked.v1": _decision,
+    "identity.unlinked.v1": _decision,
     "event.retracted.v1": _data({"reason": st.just("booked twice"), "operator": st.just("agent-7")}),
 }
 

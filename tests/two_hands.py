@@ -44,7 +44,7 @@ def event(name: str, day: float, who: str = "", *, kind: str = "page.viewed", re
         content["url"] = "https://shop.example/"
     if kind == "event.retracted":
         content = {"reason": "a mistake", "operator": "op"}
-    if kind.startswith("identity."):
+    if kind in ("identity.linked", "identity.unlinked"):
         content = data
     moment = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=day)
     envelope = {"specversion": "1.0", "id": name, "source": "test", "type": f"{kind}.v1", "time": moment.isoformat()}
@@ -84,7 +84,14 @@ class Hand:
     """A worker's journal for one partition."""
 
     def __init__(
-        self, url: str, log: Log, partition: int, policy: IdentityPolicy = POLICY, time_zone: str = "UTC"
+        self,
+        url: str,
+        log: Log,
+        partition: int,
+        policy: IdentityPolicy = POLICY,
+        time_zone: str = "UTC",
+        *,
+        name: str | None = None,
     ) -> None:
         self._url = url
         self._log = log
@@ -103,6 +110,7 @@ class Hand:
             version="test-1",
             details={},
             observer=self._observe,
+            name=name,
         )
         self.take_over()
 

@@ -14,10 +14,14 @@ from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extras import execute_values
+from reference.log_model import Record
+from view_links import decision_rows, evidence_rows, known_members, link_rows
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.identity_review import IdentityChange
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
+from customer_timeline.projections.progress import PartitionProgress
 from customer_timeline.projections.reading import (
     DeadLetter,
     DeadLetterSummary,
@@ -99,8 +103,11 @@ class Views:
     facts: dict[str, str] = field(default_factory=dict)
     things: list[ThingRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    progress: dict[tuple[str, int], PartitionProgress] = field(default_factory=dict)  # by topic and partition
     rules: StageRules = field(default_factory=StageRules)  # by which the rows were assessed
     assessed_us: dict[str, int] = field(default_factory=dict)  # when a row was last written; else with its last event
+    changes: list[IdentityChange] = field(default_factory=list)  # as workers announced them, oldest first
+    shared: set[str] = field(default_factory=set)  # identifier ids that are seen with too many others
 
     def customer(self, events: Iterable[Mapping[str, Any]], *, also: Iterable[Identified] = ()) -> str:
         """A customer with these events (those that name only a thing included); returns its id.
@@ -132,6 +139,10 @@ class Views:
         decoded = CODEC.decode(json.dumps(given).encode(), appended_at=appended_at)
         self.events.append(Landed(decoded, 0, len(self.events)))
         return decoded
+
+    def records(self) -> list[Record]:
+        """The log that these events stand in."""
+        return [Record(e.event.value, e.event.recorded_at, e.partition, e.offset) for e in self.events]
 
     def thing(self, kind: str, value: str, *, owner: str | None = None, via: Identified | None = None) -> str:
         """A thing with an owner (an identifier_id), or one that came with another thing."""
@@ -170,11 +181,33 @@ class Views:
             cursor.execute("INSERT INTO projection_meta VALUES (true, %s, '{}', '2026-01-01Z')", (self.version,))
         anchors = {landed.event.anchor_id for landed in self.events}
         _write(cursor, "timeline", (_timeline_row(landed) for landed in self.events))
-        _write(cursor, "identifier", (row for pair in self.members.items() for row in _identifier_rows(*pair)))
+        _write(cursor, "identifier", (row for pair in self.members.items() for row in self._identifier_rows(*pair)))
         _write(cursor, "customer", (self._customer_row(customer_id) for customer_id in self.members))
         things = ((*t[:4], None, None, t.via_thing_id, None, None, t.thing_id in anchors) for t in self.things)
         _write(cursor, "thing", things)
+        _write(cursor, "link", link_rows(self))
+        _write(cursor, "link_evidence", evidence_rows(self))
+        _write(cursor, "decision", decision_rows(self))
+        changes = (("customer.identity_changed", *_change(change)) for change in self.changes)
+        _write(cursor, "outbox (kind, payload, created_at)", changes)
         _write(cursor, "dead_letter", (_letter_row(letter) for letter in self.letters))
+        _write(cursor, "projector_offset", (_offset_row(*place) for place in self.progress.items()))
+
+    def _identifier_rows(self, customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
+        known = {member.identifier_id: member for member in known_members(self)}
+        rows: list[tuple[object, ...]] = [
+            (
+                m.identifier_id,
+                m.kind,
+                m.value,
+                customer_id,
+                None if m.first_seen_us is None else from_micros(m.first_seen_us),
+                known[m.identifier_id].first_event_id,
+                m.identifier_id in self.shared,
+            )
+            for m in members
+        ]
+        return rows
 
     def _customer_row(self, customer_id: str) -> tuple[object, ...]:
         facts = self.facts[customer_id]
@@ -196,19 +229,6 @@ def _stage_columns(schedule: Schedule, rules: StageRules, assessed_us: int) -> t
     return (stored, rules.version, *columns, assessed_us, next_us, assessed_us)
 
 
-def _identifier_rows(customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
-    return [
-        (
-            m.identifier_id,
-            m.kind,
-            m.value,
-            customer_id,
-            None if m.first_seen_us is None else from_micros(m.first_seen_us),
-        )
-        for m in members
-    ]
-
-
 def _timeline_row(landed: Landed) -> tuple[object, ...]:
     e = landed.event
     direction = {"customer": "inbound", "company": "outbound", "system": "system"}[e.actor]
@@ -226,13 +246,28 @@ def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
     return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest)
 
 
+def _offset_row(at: tuple[str, int], found: PartitionProgress) -> tuple[object, ...]:
+    passed_at = None if found.passed_us is None else from_micros(found.passed_us)
+    return (*at, found.topic_id, found.next_offset, 1, None, None, passed_at)
+
+
+def _change(change: IdentityChange) -> tuple[object, ...]:
+    payload = {"customer_id": change.customer_id, "former_ids": change.former_ids}
+    return (json.dumps(payload), from_micros(change.at_us))
+
+
 _CASTS = {
+    "outbox (kind, payload, created_at)": "(%s, %s::jsonb, %s::timestamptz)",
     "timeline": "(%s::uuid, %s::uuid, %s::uuid, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
     "%s::uuid, %s::jsonb, %s::jsonb)",
     "thing": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz, %s::uuid, %s::uuid, %s::timestamptz, %s::uuid, %s)",
-    "identifier": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz)",
+    "identifier": "(%s::uuid, %s, %s, %s::uuid, %s::timestamptz, %s::uuid, %s)",
+    "link": "(%s::uuid, %s::uuid, %s::timestamptz, %s::uuid, %s::timestamptz, %s)",
+    "link_evidence": "(%s::uuid, %s::uuid, %s::uuid, %s::timestamptz, %s::timestamptz)",
+    "decision": "(%s::uuid, %s::uuid, %s::uuid, %s, %s::timestamptz, %s::timestamptz, %s, %s)",
     "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json, "
     "%s::json, %s, %s, %s::text[], %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint)",
+    "projector_offset": "(%s, %s, %s::uuid, %s, %s, %s, %s::timestamptz, %s::timestamptz)",
     "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
 }
 

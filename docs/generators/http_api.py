@@ -10,8 +10,10 @@ from customer_timeline.api.app import create_app
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
 from customer_timeline.projections.postgres.reader import PostgresReader
-from customer_timeline.schemas.identifiers import IdentifierSpace
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 from docs.generators.markdown import page as markdown_page
 from docs.generators.markdown import table
@@ -35,6 +37,12 @@ CONVENTIONS = """
 - **Amounts** are exact decimals as text. **Instants** are RFC 3339 in UTC, with six decimals where they are not zero.
 - **Snapshots.** Every answer is one statement on one snapshot of the views: it never mixes before and after a merge. A
   lifecycle is worked out from one; the events behind it are looked up in a second.
+- **Identity** is worked out by the rules from the facts around the customer, as workers do it. Each link names its
+  events, each refused one its reason. Long lists are cut, and `left_out` says by how much. Beyond 5,000 connected
+  identifiers there is no answer (`identity-too-large`). `why` about two customers reads each in one statement, and both
+  again where a merge came between.
+- **Review of identity.** Each page is of the moment at which it is asked for. `recent_changes` are those that workers
+  announced; a rebuild announces its own. A page of `large_customers` looks through 200,000 identifiers.
 - **Caching.** Every answer about a customer has an `ETag`; with `If-None-Match` an unchanged one is `304` without a
   body. The `version` of a customer is the hash of its content: equal versions, equal content. The `ETag` of a lifecycle
   leaves out `at`, so it changes when the customer or their stage does, and once a day with P(alive).
@@ -59,6 +67,10 @@ CONVENTIONS = """
 - **Logs** hold the method, the route template, the status, the duration and the request id; never a path, a query or
   another header, for identifiers are personal.
 - **Freshness.** An answer holds what was applied when it was asked. `/readyz` tells how far that is behind the log.
+- **Reading your own write.** Publishing gives a position token. Every read of customers takes it as `after` (or in the
+  header `Timeline-After`) and is answered from a snapshot in which the projector has passed those positions; it waits
+  for that at most `wait_s` seconds (or `Prefer: wait=`), then says `not-yet`. See the
+  [how-to](../how-to/read-your-own-write.md).
 """
 
 OPERATIONS = """
@@ -69,7 +81,8 @@ OPERATIONS = """
   migrations are applied, and no partition's oldest unapplied record has waited for more than 60 s. Where Kafka does not
   answer the lag is `unknown`, which keeps nobody from reading.
 - `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
-  added up over all processes; `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
+  added up over all processes; `customer_timeline_api_wait_seconds`, how long reads waited for positions, by outcome;
+  `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
 - `customer-timeline customer show|timeline|lifecycle REF --json` and `customer-timeline customer list --json` print the
   same without the API.
 """
@@ -78,9 +91,12 @@ OPERATIONS = """
 def _document() -> dict[str, Any]:
     # Building the app connects to nothing.
     reader = PostgresReader("postgresql://", "customer_timeline")
-    space = IdentifierSpace(IdentityPolicy(), b"documentation only")
     projection = CustomerProjection(BusinessCalendar("UTC"))
-    return create_app(reader, ApiConfig(identifiers=space, projection=projection, now_us=lambda: 0)).openapi()
+    policy, rules = IdentityPolicy(), StageRules()
+    codec = Codec(policy, b"documentation only")
+    past = PostgresCutReader("postgresql://", "customer_timeline", codec, policy, projection, rules)
+    config = ApiConfig(identifiers=codec.space, projection=projection, now_us=lambda: 0)
+    return create_app(reader, past, config).openapi()
 
 
 def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:
@@ -91,7 +107,8 @@ def _parameter_row(parameter: dict[str, Any]) -> tuple[str, str, str]:
     ]
     described = parameter.get("description", "")
     meaning = described if "at most" in described else "; ".join([described, *bounds])
-    return f"`{parameter['name']}`", "" if default is None else f"`{default}`", meaning
+    name = f"`{parameter['name']}`" + (" (header)" if parameter["in"] == "header" else "")
+    return name, "" if default is None else f"`{default}`", meaning
 
 
 def _operation(path: str, operation: dict[str, Any]) -> str:
@@ -115,8 +132,9 @@ def _problems() -> str:
             "Every error is `application/problem+json` (RFC 9457): `type` is the word below after "
             f"`{problems.TYPE_PREFIX}`, `title` says what kind it is, `detail` what to do about this case, `instance` "
             "which request it was. `errors` lists the parameters at fault, `checks` what made a server not ready, "
-            "`left` how many customers are still to be assessed (`left_is_more`: more than that). No problem repeats "
-            "what was sent.",
+            "`left` how many customers are still to be assessed (`left_is_more`: more than that); `positions` what a "
+            "read waits for and where the projector stands, `dead_letters` the events that could not be applied, "
+            "`topic` and `topic_id` whose positions they are. No problem repeats what was sent but a topic id.",
             table(("type", "status", "title"), rows).strip("\n"),
         )
     )

@@ -41,6 +41,8 @@ will do. Its value is a template, a constant (`true`, a whole number, a list of 
 converter: `total = { column = "Total", as = "money", currency = "EUR" }`. `identifiers` is no target; it has a key of
 its own.
 
+Numbers of JSON lines and Parquet keep their digits; one with an exponent (`1.5E2`) is the decimal that it writes.
+
 An empty cell leaves its field out. A group of fields, and an element of a list, of which every column is empty is left
 out as a whole, with the constants in it.
 """

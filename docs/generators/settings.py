@@ -25,7 +25,8 @@ IDENTITY = f"""
 
 A nested setting is named with two underscores. `{PREFIX}IDENTITY__DEFAULT_PHONE_REGION=DE` changes one value;
 `{PREFIX}IDENTITY__KINDS='{{"phone": {{"share_limit": 3}}}}'` changes one kind and leaves the others as they are. All
-of it is part of the projection version: a worker with other settings refuses the tables.
+of it is part of the projection version: a worker with other settings refuses the tables, and says that a change needs
+a rebuild (`customer-timeline projection reset`). Every worker, the API and the commands must have the same.
 """
 
 STAGES = f"""

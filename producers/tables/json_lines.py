@@ -1,6 +1,7 @@
 """Tables written as JSON lines.
 
 A column is a key, `outer.inner` a key inside an object. Numbers keep the digits that the file has: no float on the way.
+Those with an exponent are written out, for that is how programs write numbers and not what anybody means by them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +20,8 @@ from customer_timeline.producers.tables.mapping import Source
 from customer_timeline.producers.tables.text_tables import unpacked
 
 SAMPLED_ROWS: Final = 100
+# No amount needs more, and 1e999999999 must not become as many digits.
+_GREATEST_EXPONENT: Final = 40
 _NO_OBJECT: Final = "expected one JSON object a line"
 
 
@@ -61,12 +65,20 @@ def _not_json(word: str) -> Any:
     raise ValueError(word)
 
 
+def _written_out(number: str) -> str:
+    """`1.5E2` as `150`, exactly; left as it is where its exponent is beyond any amount."""
+    exponent = number.lower().partition("e")[2]
+    if not exponent or len(exponent.lstrip("+-0")) > 2 or abs(int(exponent)) > _GREATEST_EXPONENT:
+        return number
+    return format(Decimal(number), "f")
+
+
 def parsed_json(text: str | bytes | None) -> Any:
     """The JSON value, its numbers as texts; None for what is none."""
     if text is None:
         return None
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_not_json)
+        return json.loads(text, parse_int=str, parse_float=_written_out, parse_constant=_not_json)
     except (ValueError, RecursionError):
         return None
 

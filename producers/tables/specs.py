@@ -167,8 +167,9 @@ class InstantFields(Closed):
     )
     zone: ZoneName | None = Field(
         None,
-        description="Zone of times that do not say theirs; else that of `source`. Of a time that a change of "
-        "clocks makes ambiguous the earlier is meant; one that it leaves out counts as before the change.",
+        description="Zone of times that do not say theirs; else that of `source`. In an hour that the clock shows "
+        "twice, as it is set back, the first is meant; in one that it skips, as it is set forward, a time is read as "
+        "if it had not been set yet: 02:30 is what the clock shows as 03:30.",
     )
     at: datetime.time | None = Field(None, description="The time of day of cells that are only a date: `12:00`.")
 

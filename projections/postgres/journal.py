@@ -40,6 +40,7 @@ from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
 from customer_timeline.projections.postgres.turns import Turns
+from customer_timeline.projections.postgres.worker_name import WorkerName
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, to_micros
@@ -62,7 +63,7 @@ class PostgresJournal:
     """Implements `projections.journal.Journal`. One instance a worker, used by one thread at a time.
 
     `version` is the projection version of this worker's code and settings; tables of another are refused. `observer` is
-    told the name of each step as it ends (see `streams.steps`).
+    told the name of each step as it ends (see `streams.steps`). `name`: the worker's, where it has one of its own.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class PostgresJournal:
         version: str,
         details: Mapping[str, object],
         observer: Observer = _unobserved,
+        name: str | None = None,
     ) -> None:
         self._connect = connect
         self._codec = codec
@@ -87,6 +89,7 @@ class PostgresJournal:
         self._details = details
         self._observer = observer
         self._sql = named_queries("projector.sql")
+        self._name = WorkerName(name, self._sql)
         self._memory = IdentityMemory()
         self._epochs: dict[tuple[str, int], int] = {}
         self._session: _Session | None = None
@@ -98,13 +101,15 @@ class PostgresJournal:
     def assign(self, topic: str, topic_id: str | None, partitions: Sequence[int]) -> Mapping[int, Assignment]:
         """Take partitions over; see `Journal.assign`.
 
-        Raises RefusedError where the tables are another version's, or the topic is not the one the offsets belong to.
+        Raises RefusedError where the tables are another version's, the topic is not the one the offsets belong to, or
+        another process took this worker's name over.
         """
         self._memory.clear()
         parameters: dict[str, object] = {"topic": topic, "topic_id": topic_id, "parts": list(partitions)}
         with self._transaction() as session:
             cursor = session.cursor
             self._check_version(session)
+            self._name.check(cursor)
             cursor.execute(self._sql["create_offsets"], parameters)
             cursor.execute(self._sql["previous_holders"], parameters)
             holders = cursor.fetchall()
@@ -115,6 +120,7 @@ class PostgresJournal:
                 session.cursor.execute(self._sql["end_holder"], {"pid": pid, "backend_start": started})
         assignments = {}
         with self._transaction() as session:
+            self._name.take(session.cursor)
             for part in sorted(partitions):
                 session.cursor.execute(self._sql["take_over"], {"topic": topic, "part": part})
                 next_offset, epoch, known_id = session.cursor.fetchone() or (0, 0, None)
@@ -298,6 +304,7 @@ class PostgresJournal:
         if batch.idle:
             self._pass_time(session, batch.topic, batch.idle)
         if len(moved) < len(parts):
+            self._name.check(session.cursor)
             missing = ", ".join(str(part) for part in parts if part not in moved)
             raise FencedError(
                 f"Another worker has taken over partition {missing} of {batch.topic}; nothing was written."
@@ -357,8 +364,10 @@ class PostgresJournal:
         if version != self._version:
             raise RefusedError(
                 f"These tables were written by projection version {version} ({details}); this worker is "
-                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). Run it with the same code and "
-                f"settings, or give it an empty schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
+                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). A change of identity or time "
+                f"settings needs a rebuild: run it with the code and settings of before, or stop all workers and "
+                f"build the view again from the log (`customer-timeline projection reset`), or give it an empty "
+                f"schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
             )
         if not self._rules_said:
             # Once a process: while a change rolls over the workers, the old ones must not take it back.

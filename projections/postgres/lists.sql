@@ -3,8 +3,9 @@
 
 -- customers: one page of the customers that had a stage at an instant, and how many there were of each stage.
 -- $1 the instant, $2 version of the rules, $3 stage, $4 flag, $5 order, $6 and $7 the key that the page begins after,
--- $8 page size + 1. One row of nulls but for the first three columns: an empty page.
-PREPARE customers (bigint, text, text, text, text, bigint, uuid, integer) AS
+-- $8 page size + 1, $9 customers to leave out (null: nobody). One row of nulls but for the first three columns: an empty
+-- page.
+PREPARE customers (bigint, text, text, text, text, bigint, uuid, integer, uuid []) AS
 WITH unassessed AS MATERIALIZED (
     SELECT count(*) AS n
     FROM (
@@ -43,6 +44,7 @@ outdated AS MATERIALIZED (
         FROM json_array_elements(c.schedule) AS entry
         WHERE (entry ->> 0)::bigint <= $1
     ) AS begun
+    WHERE $9 IS NULL OR NOT c.customer_id = ANY ($9)
 ),
 -- All rows by what their columns say, which an index alone can tell, put right for those that are outdated.
 counted AS MATERIALIZED (
@@ -50,7 +52,7 @@ counted AS MATERIALIZED (
     FROM (
         SELECT stage, count(*) AS n
         FROM customer
-        WHERE stage IS NOT NULL AND ($4 IS NULL OR flags @> ARRAY[$4])
+        WHERE stage IS NOT NULL AND ($4 IS NULL OR flags @> ARRAY[$4]) AND ($9 IS NULL OR NOT customer_id = ANY ($9))
         GROUP BY stage
         UNION ALL
         SELECT stored_stage, -count(*)
@@ -87,6 +89,7 @@ page AS MATERIALIZED (
             ) AS key
             WHERE c.stage_from_us <= $1 AND (c.stage_until_us IS NULL OR $1 < c.stage_until_us)
                 AND ($3 IS NULL OR c.stage = $3) AND ($4 IS NULL OR c.flags @> ARRAY[$4])
+                AND ($9 IS NULL OR NOT c.customer_id = ANY ($9))
                 AND (
                     $7 IS NULL
                     OR CASE

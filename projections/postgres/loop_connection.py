@@ -47,6 +47,12 @@ class LoopConnection:
         cursor = await self._execute(self._raw, statement, parameters)
         return cursor.fetchall()
 
+    async def run(self, statement: str) -> None:
+        """Execute what gives no rows."""
+        if self._raw is None:
+            raise psycopg2.InterfaceError("connection already closed")
+        await self._execute(self._raw, statement, ())
+
     def close(self) -> None:
         self.alive = False
         if self._fd >= 0:

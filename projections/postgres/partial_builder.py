@@ -1,4 +1,4 @@
-"""Builds the partial states of long histories: the sweeper's part of them (ADR 0010 says why this is safe).
+"""Builds the partial states of long histories: the sweeper's part of them (ADR 0013 says why this is safe).
 
 A span is *watched* first: under the lock of the customer that has its anchor, a hole is inserted. From then on every
 worker that changes an event in the span renews the hole's `gen`. Then, with no lock at all, the span's events are read

@@ -1,7 +1,7 @@
 """Partial states, as the projector sees them: opened where events change under them, read where a history is folded
 from the start, and noted in the customers' rows.
 
-Part of one batch's transaction, once its customers are locked (ADR 0010). The projector never builds one: that is left
+Part of one batch's transaction, once its customers are locked (ADR 0013). The projector never builds one: that is left
 to `partial_builder`. In the steady state nothing here reaches Postgres: a customer's locked row tells until when there
 may be partial states, and new events come after that.
 """

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import psycopg2
 from psycopg2 import errorcodes, sql
 
 from customer_timeline.projections.postgres.loop_connection import LoopConnection, Row
 from customer_timeline.projections.reading import ViewsUnavailableError
+
+Fetch = Callable[[str, Sequence[object]], Awaitable[list[Row]]]
+"""Rows of a prepared query, within one snapshot."""
 
 Settings = tuple[tuple[str, str], ...]
 """Names and values of the server's settings for a session."""
@@ -93,6 +97,38 @@ class ReadPool:
                 raise
             self._give_back(connection)
             return rows
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Fetch]:
+        """Several reads of one snapshot: what is fetched within the block. Raises ViewsUnavailableError."""
+        connection = await self._begun()
+        try:
+            yield connection.fetch
+            await connection.run("COMMIT")
+        except psycopg2.Error as exc:
+            self._drop(connection)
+            raise _translated(exc) from exc
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+
+    async def _begun(self) -> LoopConnection:
+        """A connection in a transaction; the server may have closed an idle one, then the next is tried."""
+        while True:
+            connection = await self._take()
+            reused = connection.used
+            try:
+                await connection.run("BEGIN")
+            except psycopg2.Error as exc:
+                self._drop(connection)
+                if reused and _connection_lost(exc):
+                    continue
+                raise _translated(exc) from exc
+            except BaseException:
+                self._drop(connection)
+                raise
+            return connection
 
     async def aclose(self) -> None:
         """Close the idle connections; those at work are closed when they come back."""

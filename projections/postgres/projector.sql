@@ -57,8 +57,9 @@ UPDATE timeline t SET anchor_id = i.anchor_id, strongest_id = i.strongest_id, id
 FROM incoming i WHERE i.event_id = t.event_id AND t.event_id = ANY (%(ids)s::uuid[])
 
 -- insert_superseded: a record that lost; of equal copies the one recorded first
-INSERT INTO superseded (event_id, content_hash, revision, occurred_at, recorded_at, conflict, event)
-VALUES (%(event_id)s, %(content_hash)s, %(revision)s, %(occurred_at)s, %(recorded_at)s, false, %(event)s::jsonb)
+INSERT INTO superseded (event_id, content_hash, revision, occurred_at, recorded_at, conflict, event, names, thing_ids)
+VALUES (%(event_id)s, %(content_hash)s, %(revision)s, %(occurred_at)s, %(recorded_at)s, false, %(event)s::jsonb,
+    %(names)s::uuid[], %(thing_ids)s::uuid[])
 ON CONFLICT (event_id, revision, occurred_at, content_hash)
 DO UPDATE SET recorded_at = LEAST(superseded.recorded_at, excluded.recorded_at)
 
@@ -280,6 +281,14 @@ ON CONFLICT (topic, part, position) DO NOTHING
 
 -- insert_outbox: what changed
 INSERT INTO outbox (kind, payload, created_at) VALUES (%(kind)s, %(payload)s::jsonb, %(created_at)s)
+
+-- name_holder: the process that goes by a worker's name
+SELECT process::text, taken_at FROM worker_name WHERE name = %(name)s
+
+-- take_name: this process goes by the name from now on
+INSERT INTO worker_name (name, process, taken_at) VALUES (%(name)s, %(process)s::uuid, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET process = excluded.process, taken_at = excluded.taken_at
+RETURNING taken_at
 
 -- previous_holders: who holds the partitions; a plain read, for a stopped process holds its row locks for ever
 SELECT part, pid, backend_start FROM projector_offset WHERE topic = %(topic)s AND part = ANY (%(parts)s) AND pid IS NOT NULL

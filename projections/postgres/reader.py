@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from customer_timeline.projections.component import Component
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
+from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
+from customer_timeline.projections.postgres.identity_review import read_review
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
 from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.progress import DeadPosition, PartitionProgress, Progress
 from customer_timeline.projections.reading import (
     CustomerFilter,
     CustomerKey,
@@ -30,6 +36,7 @@ from customer_timeline.projections.reading import (
     ViewsOutOfDateError,
 )
 from customer_timeline.schemas.decoded import from_micros
+from customer_timeline.schemas.position_token import EventPosition
 
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -40,6 +47,7 @@ class PostgresReader:
     `projection_version` is what the tables must have been written by (None: whatever is there). Connections are
     opened when first needed, in the event loop of the call; at most `connections`, each asked one thing at a time.
     Lists have `list_connections` of their own: however many are asked for, views of one customer do not wait for them.
+    One more is opened when somebody first asks how far the projector is: that question never waits for a busy pool.
     """
 
     def __init__(
@@ -53,10 +61,11 @@ class PostgresReader:
         timeout_s: float = 5.0,
     ) -> None:
         self._expected = projection_version
-        self._pool = ReadPool(dsn, schema, named_queries("queries.sql"), size=connections, timeout_s=timeout_s)
-        self._lists = ReadPool(
-            dsn, schema, named_queries("lists.sql"), size=list_connections, timeout_s=timeout_s, planning=LISTS
-        )
+        points = {**named_queries("queries.sql"), **named_queries("identity.sql")}
+        self._pool = ReadPool(dsn, schema, points, size=connections, timeout_s=timeout_s)
+        lists = {**named_queries("lists.sql"), **named_queries("identity_review.sql")}
+        self._lists = ReadPool(dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS)
+        self._standing = ReadPool(dsn, schema, named_queries("progress.sql"), size=1, timeout_s=timeout_s)
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
         """See `TimelineReader.customer`."""
@@ -121,6 +130,26 @@ class PostgresReader:
             tuple((event, recorded_us) for _, _, _, event, recorded_us in rows if event is not None),
         )
 
+    async def identity(self, identifier_id: str) -> Component | None:
+        """See `IdentityReader.identity`."""
+        found = await read_component(self._pool, identifier_id)
+        if found is None:
+            return None
+        self._refuse_other_version(found.version)
+        return found.component
+
+    async def identity_review(self, wanted: ReviewFilter, *, limit: int, after: ReviewKey | None = None) -> ReviewPage:
+        """See `IdentityReader.identity_review`."""
+        found = await read_review(self._lists, wanted, limit, after)
+        self._refuse_other_version(found.version)
+        return found.page
+
+    async def events_of(self, identifier_ids: Collection[str], *, limit: int) -> tuple[StoredEvent, ...] | None:
+        """See `IdentityReader.events_of`."""
+        found = await read_events_of(self._pool, identifier_ids, limit)
+        self._refuse_other_version(found.version)
+        return found.events
+
     async def customers(
         self,
         wanted: CustomerFilter,
@@ -131,20 +160,9 @@ class PostgresReader:
         after: CustomerKey | None = None,
     ) -> CustomerPage:
         """See `TimelineReader.customers`."""
-        rows = await self._lists.fetch(
-            "EXECUTE customers (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (at_us, rules, *wanted, *(after or (None, None)), limit + 1),
-        )
-        version, unassessed, counts, first = rows[0][:4]
-        self._refuse_other_version(version)
-        if unassessed:
-            raise StagesBeingAssessedError(unassessed)
-        found = [] if first is None else rows
-        return CustomerPage(
-            tuple(_customer_row(row[3:]) for row in found[:limit]),
-            more=len(found) > limit,
-            counts=orjson.loads(counts) if counts else {},
-        )
+        rows = await self._lists.fetch(*customers_query(wanted, rules=rules, at_us=at_us, limit=limit, after=after))
+        self._refuse_other_version(rows[0][0])
+        return customers_page(rows, limit)
 
     async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
         """See `TimelineReader.dead_letters`."""
@@ -159,6 +177,19 @@ class PostgresReader:
         *summary, sha256, key, value, headers = rows[0]
         return DeadLetter(DeadLetterSummary(*summary), bytes(sha256), _bytes(key), _bytes(value), headers=headers)
 
+    async def progress(self, topic: str) -> Progress:
+        """See `ProgressReader.progress`."""
+        rows = await self._standing.fetch("EXECUTE progress (%s)", (topic,))
+        if rows:
+            self._refuse_other_version(rows[0][0])
+        return {row[1]: PartitionProgress(*row[2:]) for row in rows}
+
+    async def dead_positions(self, topic: str, positions: Collection[EventPosition]) -> tuple[DeadPosition, ...]:
+        """See `ProgressReader.dead_positions`."""
+        partitions, offsets = [at.partition for at in positions], [at.offset for at in positions]
+        rows = await self._standing.fetch("EXECUTE dead_positions (%s, %s, %s)", (topic, partitions, offsets))
+        return tuple(DeadPosition(*row) for row in rows)
+
     async def health(self) -> ReaderHealth:
         """See `TimelineReader.health`."""
         rows = await self._pool.fetch("EXECUTE health")
@@ -168,6 +199,7 @@ class PostgresReader:
         """See `TimelineReader.aclose`."""
         await self._pool.aclose()
         await self._lists.aclose()
+        await self._standing.aclose()
 
     def _refuse_other_version(self, found: str | None) -> None:
         # None: no worker has written here yet, so there is nothing of another version.
@@ -197,6 +229,35 @@ def _timeline_row(row: tuple[Any, ...]) -> TimelineRow:
         offset,
         data_quality,
         event,
+    )
+
+
+def customers_query(
+    wanted: CustomerFilter,
+    *,
+    rules: str,
+    at_us: int,
+    limit: int,
+    after: CustomerKey | None,
+    without: str | None = None,
+) -> tuple[str, tuple[object, ...]]:
+    """A page of `lists.sql`, leaving out the customers of a uuid[] literal."""
+    return (
+        "EXECUTE customers (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (at_us, rules, *wanted, *(after or (None, None)), limit + 1, without),
+    )
+
+
+def customers_page(rows: Sequence[tuple[Any, ...]], limit: int) -> CustomerPage:
+    """What `customers_query` found. Raises StagesBeingAssessedError."""
+    _, unassessed, counts, first = rows[0][:4]
+    if unassessed:
+        raise StagesBeingAssessedError(unassessed)
+    found = [] if first is None else rows
+    return CustomerPage(
+        tuple(_customer_row(row[3:]) for row in found[:limit]),
+        more=len(found) > limit,
+        counts=orjson.loads(counts) if counts else {},
     )
 
 

@@ -229,6 +229,8 @@ class TimelineStore:
                     "occurred_at": from_micros(loser.standing.occurred_us),
                     "recorded_at": loser.event.recorded_at,
                     "event": loser.event.value.decode(),
+                    "names": uuid_array(i.identifier_id for i in loser.event.decides or loser.event.identifiers),
+                    "thing_ids": uuid_array(thing.thing_id for thing in loser.event.things),
                 },
             )
 

@@ -162,6 +162,7 @@ class _Import:
             "dry_run": self.dry_run,
             "interrupted": interrupted,
             "published": publisher.counts.acknowledged if publisher is not None else 0,
+            "token": None if publisher is None or publisher.token is None else str(publisher.token),
             "published_before": min(run.published_before, run.report.rows_read),
             "rejects": str(self.side_file) if run.report.rows_rejected else None,
             "seconds": round(seconds, 3),

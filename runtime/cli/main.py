@@ -1,6 +1,7 @@
 """The command `customer-timeline`: collects the commands of the sibling modules and turns errors into one line.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a server is not reachable, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a server is not reachable, 4 the projector
+has not come to the positions asked for (ask again), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ class _Import:
         self.as_json = as_json
         self.progress: ImportProgress = ImportProgress()
         self.published = 0
+        self.token: str | None = None
         self.interrupted = False
         self.seconds = 0.0
 
@@ -105,17 +106,23 @@ class _Import:
         print("Run the same command again to go on: what is published already changes nothing.", file=sys.stderr)
 
     def _account(self, publisher: Publisher | None, started: float) -> None:
-        self.published = publisher.counts.acknowledged if publisher is not None else 0
+        if publisher is not None:
+            self.published = publisher.counts.acknowledged
+            self.token = None if publisher.token is None else str(publisher.token)
         self.seconds = time.monotonic() - started
 
     def summary(self) -> dict[str, Any]:
-        """What `--json` prints. `published` counts what Kafka acknowledged; `valid` what passed the check."""
+        """What `--json` prints. `published` counts what Kafka acknowledged; `valid` what passed the check.
+
+        `token` stands for the positions of what was published, for reads that must see it.
+        """
         rejected = self.progress.rejected_lines
         return {
             "file": self.file,
             "read": self.progress.read,
             "valid": self.progress.accepted,
             "published": self.published,
+            "token": self.token,
             "rejected": rejected,
             "reasons": dict(sorted(self.progress.rejected.items())),
             "rejects": str(self.side_file) if rejected else None,
@@ -136,6 +143,8 @@ class _Import:
         stopped = f"Stopped at line {told['last_line']:,}. " if self.interrupted else ""
         speed = f"{told['seconds']:.1f} s, {told['events_per_second']:,} lines/s"
         print(f"{stopped}Read {told['read']:,}: {done}, {told['rejected']:,} rejected ({speed}).", file=stream)
+        if told["token"]:
+            print(f"Position token: {told['token']}", file=stream)
         if told["rejected"]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in told["reasons"].items())
             print(f"Rejected lines with their reasons ({reasons}): {self.side_file}", file=stream)

@@ -16,3 +16,16 @@ class IdentityLinked(IdentityDecision):
         "reason": "Confirmed on the phone.",
         "operator": "agent-7",
     }
+
+
+class IdentityUnlinked(IdentityDecision):
+    """An operator decided that two identifiers never mean one customer, until a later decision links them."""
+
+    type_name = "identity.unlinked.v1"
+    who = "system"
+    example = {
+        "a": {"kind": "member_id", "value": "M-4711"},
+        "b": {"kind": "email", "value": "office@example.com"},
+        "reason": "The mailbox of a whole office.",
+        "operator": "agent-7",
+    }

@@ -9,6 +9,7 @@ import pytest
 from api_client import MakeClient, make_client
 from view_rows import Views
 
+from customer_timeline.projections.cut_reading import CutReader
 from customer_timeline.projections.reading import TimelineReader
 
 
@@ -22,8 +23,10 @@ async def client() -> AsyncIterator[MakeClient]:
     """Makes clients: `client(views, local_only=False)`."""
     made: list[httpx.AsyncClient] = []
 
-    def make(views: Views | TimelineReader | None = None, **changes: object) -> httpx.AsyncClient:
-        made.append(make_client(views, **changes))
+    def make(
+        views: Views | TimelineReader | None = None, *, past: CutReader | None = None, **changes: object
+    ) -> httpx.AsyncClient:
+        made.append(make_client(views, past=past, **changes))
         return made[-1]
 
     yield make

@@ -7,24 +7,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from api_process import COMMAND, DEADLINE_S, command, serving, until_answers
 from view_rows import SECRET, Views, event, viewed
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.embedded.ports import free_port, is_free
 from customer_timeline.runtime.settings import PREFIX, Settings
 
-COMMAND = (sys.executable, "-m", "customer_timeline.runtime.cli.main")
 ANN = ("email", "ann@example.com")
-DEADLINE_S = 60
 
 
 @pytest.fixture
@@ -38,38 +33,6 @@ def deployed(settings: Settings, environment: dict[str, str]) -> dict[str, str]:
     views.dead_letter(7, "not_json", "2026-03-01T00:00:00Z", value=b"\xffbroken", error="not JSON at byte 0")
     views.insert(settings.database_url.get_secret_value())
     return {**environment, f"{PREFIX}IDENTITY_SECRET": SECRET.decode()}
-
-
-@contextmanager
-def serving(environment: dict[str, str], log: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`customer-timeline api` until the block ends; gives the process and its address."""
-    port = free_port()
-    with log.open("wb") as written:
-        process = subprocess.Popen([*COMMAND, "api", "--port", str(port), *options], env=environment, stderr=written)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until_answers(process, address, log)
-        yield process, address
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
-
-
-def until_answers(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{address}/livez", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            continue
-    raise AssertionError(f"the API does not answer: {log.read_text()}")
-
-
-def command(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], env=environment, capture_output=True, text=True, timeout=DEADLINE_S)
 
 
 def test_two_processes_answer_count_together_and_log_no_identifier(deployed: dict[str, str], tmp_path: Path) -> None:

@@ -117,6 +117,45 @@ async def test_the_view_holds_all_that_is_known_of_a_customer(client: MakeClient
     assert set(view["former_ids"]) == {ann_id, identifier_id("crm_id", "C-7"), identifier_id(*WECHAT)}
 
 
+# V2, each trait with a value and the event that it comes from.
+_CONTACT = {
+    "given_name": "Ann",
+    "family_name": "Lee",
+    "full_name": "Ann Lee",
+    "phones": ["+14155550123"],
+    "emails": ["ann@example.com", "ann@work.example.com"],
+    "addresses": [{"kind": "home", "city": "Bonn", "country": "DE"}],
+    "company": "Acme",
+    "title": "Head of lamps",
+    "birthday": "1988-05-17",
+    "interests": ["lamps"],
+    "needs": ["light"],
+}
+_COMPANY = {"industry": "retail", "size": "50-249"}
+
+
+async def test_every_trait_that_a_profile_is_made_of_reaches_the_view_with_its_origin(client: MakeClient) -> None:
+    views = Views()
+    company = {"account": "acme", "traits": _COMPANY}
+    views.customer(
+        [
+            event(1, "profile.updated.v1", "2026-03-01T09:00:00Z", {"traits": _CONTACT}, [ANN], channel="crm"),
+            event(2, "account.updated.v1", "2026-03-02T09:00:00Z", company, [ANN], channel="crm"),
+        ]
+    )
+    contact, account = (
+        {"occurred_at": at, "source": "https://shop.example.com", "event_id": landed.event.event_id}
+        for at, landed in zip(("2026-03-01T09:00:00Z", "2026-03-02T09:00:00Z"), views.events, strict=True)
+    )
+    shown = (await client(views).get("/v1/customers/email:ann@example.com")).json()["profile"]
+    assert shown == {
+        **{trait: {"value": value, **contact} for trait, value in _CONTACT.items()},
+        "account": {"value": "acme", **account},
+        "company_size": {"value": "50-249", **account},
+        "industry": {"value": "retail", **account},
+    }
+
+
 @pytest.mark.parametrize(
     "ref",
     [

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from api_client import NOW_US, MakeClient
 from hypothesis import HealthCheck, settings
+from memory_cut_reader import MemoryCutReader
 from memory_reader import MemoryReader
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from view_rows import CODEC, PROJECTION, Views, event, viewed
@@ -28,6 +29,7 @@ def filled() -> Views:
 
 APP = create_app(
     MemoryReader(filled()),
+    MemoryCutReader(filled().records),
     ApiConfig(identifiers=CODEC.space, projection=PROJECTION, now_us=lambda: NOW_US, local_only=False),
 )
 schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
@@ -46,8 +48,11 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     assert set(document["paths"]) == {
         "/v1/customers",
         "/v1/customers/{ref}",
+        "/v1/customers/{ref}/identity",
+        "/v1/customers/{ref}/identity/why",
         "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
+        "/v1/identity/review",
         "/livez",
         "/readyz",
         "/metrics",
@@ -58,13 +63,13 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     timeline = document["paths"]["/v1/customers/{ref}/timeline"]["get"]
     limit = next(p for p in timeline["parameters"] if p["name"] == "limit")["schema"]
     assert (limit["default"], limit["minimum"], limit["maximum"]) == (50, 1, 200)
-    assert set(timeline["responses"]) == {"200", "304", "400", "404", "422", "500", "503"}
-    for status in ("400", "404", "422", "500", "503"):
+    assert set(timeline["responses"]) == {"200", "304", "400", "404", "409", "422", "500", "503"}
+    for status in ("400", "404", "409", "422", "500", "503"):
         assert set(timeline["responses"][status]["content"]) == {"application/problem+json"}
     listing = document["paths"]["/v1/customers"]["get"]
     stages = next(p for p in listing["parameters"] if p["name"] == "stage")["schema"]["anyOf"][0]["enum"]
     assert stages == ["prospect", "new", "active", "loyal", "at_risk", "churned", "won_back"]
-    assert set(listing["responses"]) == {"200", "304", "400", "422", "500", "503"}
+    assert set(listing["responses"]) == {"200", "304", "400", "409", "422", "500", "503"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

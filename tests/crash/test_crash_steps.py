@@ -150,11 +150,29 @@ def test_nothing_is_applied_twice_when_kafka_forgets_where_the_group_was(pipelin
     pipeline.check()
 
 
-def test_two_workers_under_one_name_get_the_work_done(pipeline: Pipeline) -> None:
-    """A mistake of the operator: each takes the partitions from the other, but not many times a second."""
+def test_of_two_workers_under_one_name_the_newcomer_gets_the_work_done_and_the_other_says_why_it_stops(
+    pipeline: Pipeline,
+) -> None:
     _log(pipeline, 43)
-    pipeline.start(3, "w0")
-    pipeline.start(3, "w0")
+    older = pipeline.start(3, "w0")
+    until(lambda: sum(applied_offsets(pipeline.url, pipeline.topic).values()) > 0, "the first one works")
+    newcomer = pipeline.start(3, "w0")
+    assert older.wait() == 1
+    assert "Another worker was started under the name of this one, w0" in older.log()
     pipeline.settle()
     pipeline.check()
-    assert max(_epochs(pipeline).values()) < 20
+    assert newcomer.poll() is None
+    # Taken once, and perhaps once more each because Kafka let the other one in before it stopped.
+    assert max(_epochs(pipeline).values()) <= 5
+
+
+@pytest.mark.parametrize("topic", [1], indirect=True)
+def test_of_two_workers_under_one_name_that_have_no_partition_one_stops_as_well(pipeline: Pipeline) -> None:
+    pipeline.append(seeded_log(44, SHAPE), lambda _: 0)
+    pipeline.start(BATCH, "w0")
+    pipeline.settle()
+    reserve = [pipeline.start(BATCH, "w1"), pipeline.start(BATCH, "w1")]
+    until(lambda: any(worker.poll() is not None for worker in reserve), "one of the two has stopped")
+    (stopped,) = (worker for worker in reserve if worker.poll() is not None)
+    assert stopped.wait() == 1
+    assert "Another worker was started under the name of this one, w1" in stopped.log()

@@ -37,7 +37,7 @@ def test_who_waits_for_room_enters_when_somebody_leaves() -> None:
     waiting = threading.Thread(target=buffer.admit, args=(100,))
     waiting.start()
 
-    buffer.settle(100, first)
+    buffer.settle(100, first, 0, 0)
 
     waiting.join(60)
     assert not waiting.is_alive()
@@ -78,22 +78,22 @@ def test_a_flush_does_not_wait_for_what_came_after_it() -> None:
     # The flush has begun when a new event belongs to a new round.
     while (after := buffer.admit(1)) == before:
         buffer.withdraw(1, after)
-    buffer.settle(10, before)
+    buffer.settle(10, before, 0, 0)
 
     assert flushed.wait(60)
     flushing.join()
     with pytest.raises(FlushTimeout, match="1 events"):
         buffer.drain(0)
-    buffer.settle(1, after)
+    buffer.settle(1, after, 0, 1)
     buffer.drain(0)
 
 
 def test_the_first_failure_is_told_once() -> None:
     buffer = DeliveryBuffer(limit_bytes=100, block_s=1)
     rounds = [buffer.admit(1) for _ in range(3)]
-    buffer.settle(1, rounds[0])
-    buffer.settle(1, rounds[1], LookupError("first"))
-    buffer.settle(1, rounds[2], LookupError("second"))
+    buffer.settle(1, rounds[0], 0, 0)
+    buffer.fail(1, rounds[1], LookupError("first"))
+    buffer.fail(1, rounds[2], LookupError("second"))
 
     with pytest.raises(LookupError, match="first"):
         buffer.drain(1)

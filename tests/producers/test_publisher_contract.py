@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
+from kafka.admin import KafkaAdminClient
 from published_log import CODEC, NOON, identifier_id, read_log, viewed
 
 from customer_timeline.producers.confluent_publisher import ConfluentPublisher
@@ -27,6 +28,7 @@ from customer_timeline.producers.touchpoints import email, member_id, page_viewe
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.envelope import event_id
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
+from customer_timeline.schemas.position_token import EventPosition, PositionToken
 
 
 class Log(Protocol):
@@ -75,6 +77,34 @@ def test_a_receipt_tells_the_position_at_which_the_event_stands(log: Log) -> Non
     assert receipt.done()
     assert receipt.event_id == event_id("/shop", "1")
     assert [record.position for record in log.records()] == [position]
+
+
+def test_a_receipt_gives_the_position_as_a_token_that_names_the_event(log: Log) -> None:
+    receipt = log.publisher.publish(viewed("1"))
+
+    token = receipt.token(timeout_s=30)
+
+    assert token.events == (EventPosition(*receipt.position()[1:]),)
+    assert PositionToken.parse(str(token)) == token
+
+
+def test_a_publisher_gives_one_token_of_everything_acknowledged(log: Log) -> None:
+    assert log.publisher.token is None
+    receipts = [log.publisher.publish(viewed(str(number), f"person{number}@example.com")) for number in range(8)]
+    log.publisher.flush()
+    few = log.publisher.token
+
+    assert few is not None
+    assert few.events is not None
+    assert few == PositionToken.merged(receipt.token() for receipt in receipts)
+
+    log.publisher.publish_all(viewed(f"more{number}", f"person{number}@example.com") for number in range(100))
+
+    many = log.publisher.token
+    assert many is not None
+    assert many.events is None
+    ends = {record.position.partition: record.position.offset + 1 for record in log.records()}
+    assert dict(many.next_offsets) == ends
 
 
 def test_publish_all_returns_the_positions_in_the_order_given(log: Log) -> None:
@@ -140,6 +170,17 @@ def test_every_client_puts_one_key_in_the_same_partition(kafka: str, topic: str)
 
     assert partitions[0] == partitions[1]
     assert len(set(partitions[0])) > 1
+
+
+def test_every_client_calls_the_topic_by_the_id_that_kafka_gave_it(
+    kafka: str, topic: str, kafka_admin: KafkaAdminClient
+) -> None:
+    ids = set()
+    for client in (KafkaPublisher, ConfluentPublisher):
+        with client(kafka, topic, CODEC) as publisher:
+            ids.add(publisher.publish(viewed("1")).token().topic_id)
+
+    assert ids == {str(kafka_admin.describe_topics([topic])[0]["topic_id"])}
 
 
 def test_a_decoded_event_is_written_byte_for_byte(log: Log) -> None:

@@ -167,6 +167,49 @@ def test_a_row_that_cannot_be_read_is_set_apart_and_the_next_is_read(source: str
     assert [(row["row"], row["reason"], row["original"]) for row in found.rejected] == [(2, "unreadable_row", original)]
 
 
+@pytest.mark.parametrize(
+    ("number", "amount"),
+    [
+        ("1e3", "1000"),
+        ("1.5E2", "150"),
+        ("1.50e+1", "15.0"),
+        ("1234567E-2", "12345.67"),
+        ("1e-6", "0.000001"),
+        ("0E0", "0"),
+        ("123456789012345.654321e0", "123456789012345.654321"),  # no float holds it
+    ],
+)
+def test_a_number_with_an_exponent_is_the_exact_decimal_that_it_writes(number: str, amount: str) -> None:
+    line = f'{{"order":"1","day":"2024-01-31","email":"a@example.com","total":{number}}}'
+
+    found = imported(line.encode(), mapping_of('format = "jsonl"', BOUGHT))
+
+    assert [event["data"]["total"]["amount"] for event in found.events] == [amount]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("1e-7", "invalid_field"),  # seven decimals
+        ("1e15", "invalid_field"),  # sixteen digits
+        ("1e999999999", "invalid_cell"),
+        ("1e-99999999999999999999", "invalid_cell"),
+        ('"1e3"', "invalid_cell"),  # a text is read as the mapping says
+        ("NaN", "unreadable_row"),
+        ("Infinity", "unreadable_row"),
+        ("-Infinity", "unreadable_row"),
+    ],
+)
+def test_a_number_that_is_no_amount_rejects_its_row(number: str, reason: str) -> None:
+    line = f'{{"order":"1","day":"2024-01-31","email":"a@example.com","total":{number}}}'
+
+    found = imported(
+        line.encode(), mapping_of('format = "jsonl"\ncolumns = ["order", "day", "email", "total"]', BOUGHT)
+    )
+
+    assert [row["reason"] for row in found.rejected] == [reason]
+
+
 @pytest.mark.parametrize("bad", ["[1]", "{", "null", '{"order": {"id": 1}}', '{"order": NaN}', "[" * 100_000])
 def test_a_json_line_that_is_no_row_is_set_apart_as_it_stands(bad: str) -> None:
     good = json.dumps(dict(zip(NAMES, ROWS[0], strict=True)))
@@ -192,6 +235,9 @@ def test_a_key_that_none_of_the_first_rows_has_is_a_mistake_unless_it_is_named()
     [
         ('format = "csv"', b"", "it is empty, not even a header is there"),
         ('format = "csv"', gzip.compress(csv(HEADER, *LINES), mtime=0)[:-9], "Compressed file ended"),
+        # After the header of 10 bytes, a block of a type that there is not.
+        ('format = "csv"', gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "invalid block type"),
+        ('format = "jsonl"', gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "invalid block type"),
         (
             'format = "csv"\nencoding = "utf-16"',
             csv(HEADER, encoding="utf-16") + b"\x00\xd8\x00",

@@ -20,6 +20,7 @@ from customer_timeline.producers.touchpoints import (
     event_retracted,
     identifier,
     identity_linked,
+    identity_unlinked,
     member_id,
     money,
     open_id,
@@ -116,8 +117,9 @@ def test_a_trait_that_is_none_is_forgotten_and_one_left_out_is_not_said() -> Non
     assert b'"traits":{"birthday":null}' in CODEC.encode(event)
 
 
-def test_a_decision_names_two_identifiers() -> None:
-    event = identity_linked(
+@pytest.mark.parametrize("decided", [identity_linked, identity_unlinked])
+def test_a_decision_names_two_identifiers(decided: Any) -> None:
+    event = decided(
         source="/desk", time=NOON, a=open_id("wechat", "o6_bm"), b=member_id("M-1"), reason="asked", operator="agent-7"
     )
 

@@ -14,7 +14,8 @@ from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
 from customer_timeline.schemas.decoded import DecodedEvent, Identifier, to_micros
 from customer_timeline.schemas.touchpoint import TouchpointData
-from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
+from customer_timeline.schemas.touchpoints.consent import PreferenceStated
+from customer_timeline.schemas.touchpoints.profile import AccountUpdated, ProfileUpdated
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
 
 ANN = "00000000-0000-0000-0000-00000000000a"
@@ -74,9 +75,23 @@ def refund(at: str, total: str, *, currency: str = "USD", number: int = 1) -> De
     return decoded(PurchaseRefunded, at, data, number=number)
 
 
-def profile(at: str, *, number: int = 1, source: str = "crm", **traits: Any) -> DecodedEvent:
+def profile(
+    at: str, *, number: int = 1, source: str = "crm", account: str | None = None, **traits: Any
+) -> DecodedEvent:
     """What a source says about the person."""
-    return decoded(ProfileUpdated, at, {"channel": "crm", "traits": traits}, number=number, source=source)
+    data = {"channel": "crm", "account": account, "traits": traits}
+    return decoded(ProfileUpdated, at, data, number=number, source=source)
+
+
+def account(at: str, *, number: int = 1, source: str = "erp", **traits: Any) -> DecodedEvent:
+    """What a source says about the company of the person, `acme`."""
+    data = {"channel": "crm", "account": "acme", "traits": traits}
+    return decoded(AccountUpdated, at, data, number=number, source=source)
+
+
+def preference(at: str, *, number: int = 1, source: str = "app", **stated: Any) -> DecodedEvent:
+    """What the person said of themselves."""
+    return decoded(PreferenceStated, at, {"channel": "app", **stated}, number=number, source=source)
 
 
 def _money(amount: str, currency: str) -> dict[str, Any]:

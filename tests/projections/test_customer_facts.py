@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from folding import ANN, ANN_PHONE, decoded, event_id, given, profile, purchase, refund
+from folding import ANN, ANN_PHONE, account, decoded, event_id, given, preference, profile, purchase, refund
 
 from customer_timeline.projections.customer import CustomerColumns
 from customer_timeline.projections.purchases import next_due_on
@@ -196,6 +196,65 @@ def test_lists_and_addresses_are_kept_as_a_whole_without_what_is_unknown() -> No
     shown = customer.then()["profile"]
     assert shown["emails"]["value"] == ["ann@example.com"]
     assert shown["addresses"]["value"] == [{"city": "Bonn", "kind": "home"}, {"country": "DE", "kind": "work"}]
+
+
+def test_what_is_said_of_the_company_is_learnt_of_its_person() -> None:
+    customer = given(
+        account(
+            "2026-01-02T00:00:00Z",
+            name="Acme Lighting",
+            industry="retail",
+            size="50-249",
+            address={"city": "Berlin", "region": None},
+            website="https://acme.example.com/",
+        )
+    )
+    origin = {"occurred_at": "2026-01-02T00:00:00Z", "source": "erp", "event_id": event_id(1)}
+    assert customer.then()["profile"] == {
+        "account": {"value": "acme", **origin},
+        "company": {"value": "Acme Lighting", **origin},
+        "company_address": {"value": {"city": "Berlin"}, **origin},
+        "company_size": {"value": "50-249", **origin},
+        "company_website": {"value": "https://acme.example.com/", **origin},
+        "industry": {"value": "retail", **origin},
+    }
+
+
+def test_a_company_learnt_from_the_person_and_from_the_company_is_one_value_the_last() -> None:
+    person = profile("2026-01-03T00:00:00Z", number=2, company="Acme", industry="lamps", account="globex")
+    company = account("2026-01-02T00:00:00Z", number=1, name="Acme Lighting", industry="retail", size="50-249")
+    for customer in (given(person, company), given(company).merged_with(given(person))):
+        shown = {trait: (entry["value"], entry["source"]) for trait, entry in customer.then()["profile"].items()}
+        assert shown == {
+            "account": ("globex", "crm"),
+            "company": ("Acme", "crm"),
+            "company_size": ("50-249", "erp"),
+            "industry": ("lamps", "crm"),
+        }
+
+
+def test_a_null_of_the_company_forgets_and_a_null_of_a_preference_says_nothing() -> None:
+    customer = given(
+        account("2026-01-01T00:00:00Z", number=1, size="50-249", name="Acme"),
+        account("2026-01-02T00:00:00Z", number=2, size=None),
+        preference("2026-01-01T00:00:00Z", number=3, interests=["lamps"], preferred_channel="email"),
+        preference("2026-01-02T00:00:00Z", number=4, interests=None, topics=["offers"]),
+    )
+    shown = {trait: entry["value"] for trait, entry in customer.then()["profile"].items()}
+    assert shown == {
+        "account": "acme",
+        "company": "Acme",
+        "interests": ["lamps"],
+        "preferred_channel": "email",
+        "topics": ["offers"],
+    }
+
+
+def test_interests_are_those_said_last_by_the_person_or_of_them() -> None:
+    stated = preference("2026-01-02T00:00:00Z", number=2, interests=["garden"])
+    learnt = profile("2026-01-01T00:00:00Z", number=1, interests=["lamps"])
+    shown = given(stated, learnt).then()["profile"]["interests"]
+    assert (shown["value"], shown["source"], shown["event_id"]) == (["garden"], "app", event_id(2))
 
 
 def test_the_repr_of_facts_shows_nothing_personal() -> None:

@@ -17,7 +17,8 @@ from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.protocols import Projection
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
-from customer_timeline.schemas.touchpoints.profile import ProfileUpdated
+from customer_timeline.schemas.touchpoints.consent import PreferenceStated
+from customer_timeline.schemas.touchpoints.profile import AccountUpdated, ProfileUpdated
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
 from customer_timeline.schemas.touchpoints.survey import SurveyAnswered
 
@@ -55,6 +56,15 @@ TRAITS = st.fixed_dictionaries(
     },
 )
 
+ACCOUNT_TRAITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": NAMES,
+        "size": st.one_of(st.none(), st.just("50-249")),
+        "address": st.one_of(st.none(), st.just({"city": "Bonn", "region": None})),
+    },
+)
+
 
 @st.composite
 def data_of(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
@@ -69,6 +79,10 @@ def data_of(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
         data["automated"] = draw(st.sampled_from([None, True, False]))
     if kind is ProfileUpdated:
         data["traits"] = draw(TRAITS)
+    if kind is AccountUpdated:
+        data |= {"account": draw(st.sampled_from(["acme", "globex"])), "traits": draw(ACCOUNT_TRAITS)}
+    if kind is PreferenceStated:
+        data["interests"] = draw(LISTS)
     if type_name.startswith(("complaint.", "contract.")):
         data |= {
             name: draw(st.sampled_from(["desk:1", "desk:2"])) for name in ("case_id", "contract_id") if name in data
@@ -90,6 +104,7 @@ def events(draw: st.DrawFn, *, max_size: int = 12) -> list[DecodedEvent]:
     # Types whose facts are more than counts come up more often than all the others together.
     types = st.one_of(
         st.sampled_from(["profile.updated.v1", "purchase.completed.v1", "purchase.refunded.v1"]),
+        st.sampled_from(["account.updated.v1", "preference.stated.v1"]),
         st.sampled_from([name for name in CATALOGUE if name.startswith(("complaint.", "contract.", "survey."))]),
         st.sampled_from(sorted(CATALOGUE)),
     )
@@ -217,4 +232,4 @@ def test_every_type_of_the_catalogue_folds(data: st.DataObject) -> None:
 
 def test_the_projection_satisfies_the_protocol() -> None:
     projection: Projection[Any] = PROJECTIONS[0]
-    assert (projection.name, projection.version) == ("customer", 2)
+    assert (projection.name, projection.version) == ("customer", 3)

@@ -10,7 +10,10 @@ from view_rows import SCHEMA
 
 from customer_timeline.runtime.migrate import migrate
 
-_TABLES = "projection_meta, timeline, identifier, customer, thing, dead_letter"
+_TABLES = (
+    "outbox, link, link_evidence, decision, projection_meta, timeline, identifier, customer, thing, dead_letter, "
+    "projector_offset"
+)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def emptied(migrated: str) -> str:
     connection = psycopg2.connect(migrated, options=f"-c search_path={SCHEMA}")
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {_TABLES}")
+            cursor.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
     finally:
         connection.close()
     return migrated

@@ -10,7 +10,10 @@ import pytest
 from view_rows import SCHEMA, Views, event, identifier_id, viewed
 
 ANN, MEMBER = ("email", "ann@example.com"), ("member_id", "M-1")
-VIEWS = ("touchpoints", "customers", "customer_identifiers", "purchases", "refunds")
+VIEWS = (
+    *("touchpoints", "customers", "customer_identifiers", "purchases", "refunds"),
+    *("deliveries", "repeat_purchases", "repeat_purchases_by_month"),
+)
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -86,7 +89,7 @@ def test_every_view_and_every_column_says_what_it_is(emptied: str) -> None:
         "pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 "
         f"WHERE c.relnamespace = '{SCHEMA}'::regnamespace AND c.relname = ANY ('{{{','.join(VIEWS)}}}')"
     )
-    # 14 + 13 + 7 + 10 + 8 columns of the five views
-    assert rows(emptied, f"SELECT count(*) FROM {columns}") == [(52,)]
+    # 14 + 13 + 7 + 10 + 8 + 11 + 3 + 4 columns of the views
+    assert rows(emptied, f"SELECT count(*) FROM {columns}") == [(70,)]
     silent = "col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL"
     assert rows(emptied, f"SELECT c.relname, a.attname FROM {columns} AND ({silent})") == []

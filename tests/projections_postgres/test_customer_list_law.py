@@ -14,6 +14,7 @@ import httpx
 import psycopg2
 import pytest
 from api_client import BASE_URL
+from memory_cut_reader import MemoryCutReader
 from view_rows import CODEC, PROJECTION, SCHEMA, VERSION, Views, event
 
 from customer_timeline.api.app import create_app
@@ -99,7 +100,9 @@ class Asking:
         config = ApiConfig(
             identifiers=CODEC.space, projection=PROJECTION, now_us=lambda: self.at_us, rules=RULES, local_only=True
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(reader, config)), base_url=BASE_URL)
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_app(reader, MemoryCutReader(), config)), base_url=BASE_URL
+        )
 
     async def get(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
         """The JSON of an answer."""

@@ -21,11 +21,12 @@ import orjson
 from reference.identity_model import Decided, Identity, Seen, identity_of, strongest_first
 
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.cuts import NO_CUT, Cut, Past
 from customer_timeline.projections.lifecycle import stage_schedule
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.projections.sweeping import encoded
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent, Identifier, from_micros
+from customer_timeline.schemas.decoded import DecodedEvent, Identifier, from_micros, to_micros
 from customer_timeline.schemas.errors import InvalidEvent
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -72,8 +73,9 @@ class History:
         return [told[0] for told in self.tellings.values()]
 
 
-def history_of(records: Iterable[Record], codec: Codec) -> History:
-    """Decode every record; sort each event's tellings."""
+def history_of(records: Iterable[Record], codec: Codec, cut: Cut = NO_CUT) -> History:
+    """Decode every record; sort each event's tellings. Of these what had been recorded at a cut, and of the events
+    that leaves those that had happened."""
     found: dict[str, dict[tuple[int, int, bytes], Told]] = defaultdict(dict)
     dead: dict[tuple[str, str], bool] = {}
     for record in records:
@@ -86,11 +88,14 @@ def history_of(records: Iterable[Record], codec: Codec) -> History:
         if not _storable(parsed(value)):
             dead[hashlib.sha256(value).hexdigest(), "unstorable"] = True
             continue
+        if to_micros(decoded.recorded_at) > cut.recorded_until_us:
+            continue
         told = Told(decoded, codec.canonical_hash(value), decoded.recorded_at)
         told = found[decoded.event_id].setdefault(told.rank, told)
         told.recorded_at = min(told.recorded_at, decoded.recorded_at)
         told.spellings[hashlib.blake2b(value, digest_size=16).hexdigest()] = parsed(value)
-    return History({e: [by[r] for r in sorted(by)] for e, by in found.items()}, dead)
+    tellings = {e: [by[r] for r in sorted(by)] for e, by in found.items()}
+    return History({e: told for e, told in tellings.items() if told[0].decoded.occurred_us <= cut.until_us}, dead)
 
 
 def _storable(value: Any) -> bool:
@@ -126,6 +131,45 @@ def reference(
         "things": {t: o.owner_id for t, o in identity.owners.items() if o.owner_id},
         "customers": _customers(identity, by_customer, projection),
     }
+
+
+@dataclass
+class Then:
+    """A log at a cut: the customer of every identifier, with first sightings, facts and events by customer."""
+
+    customer_of: dict[str, str]
+    identifiers: dict[str, Identifier]
+    first_seen: dict[str, int | None]
+    facts: dict[str, str]
+    events: dict[str, list[DecodedEvent]]
+    winners: list[DecodedEvent]
+    shared: set[str]
+    refused: dict[tuple[str, str], str | None]
+
+
+def log_then(
+    records: Sequence[Record],
+    codec: Codec,
+    policy: IdentityPolicy,
+    projection: CustomerProjection,
+    past: Past,
+) -> Then:
+    """What a log said at a cut, customers being put together by the facts at the cut or by all there are."""
+    history = history_of(records, codec, past.cut)
+    then = _identity(history, policy)
+    identity = then if past.who == "cut" else _identity(history_of(records, codec), policy)
+    by_customer = _events_by_customer(history, identity, policy)
+    facts = _customers(identity, by_customer, projection)
+    return Then(
+        dict(identity.customer_of),
+        dict(identity.identifiers),
+        {i: then.first_seen.get(i, (None, ""))[0] for i in identity.customer_of},
+        {customer: row["facts"] for customer, row in facts.items()},
+        by_customer,
+        [told.decoded._replace(recorded_at=told.recorded_at) for told in history.winners],
+        set(then.shared),
+        {pair: link.refused for pair, link in then.links.items() if link.least},
+    )
 
 
 def _identity(history: History, policy: IdentityPolicy) -> Identity:
@@ -173,7 +217,7 @@ def _events_by_customer(history: History, identity: Identity, policy: IdentityPo
             in_graph = anchor in identity.customer_of
             customer = identity.customer_of[anchor] if in_graph else identity.customer_of_thing(anchor)
             if customer is not None:
-                found[customer].append(told.decoded)
+                found[customer].append(told.decoded._replace(recorded_at=told.recorded_at))
     return found
 
 

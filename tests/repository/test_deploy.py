@@ -58,6 +58,7 @@ def _worker_text() -> str:
 def _api_text() -> str:
     metrics = ApiMetrics()
     metrics.observe("GET", "/v1/customers/{ref}", 200, 0.001)
+    metrics.waited("passed", 0.001)
     return metrics.exposition((PartitionLag("touchpoints", 0, 1, 1.0),)).decode()
 
 

@@ -16,6 +16,7 @@ import pytest
 from published_log import CODEC, read_log
 
 from customer_timeline.runtime.settings import PREFIX
+from customer_timeline.schemas.position_token import PositionToken
 
 COMMAND = [sys.executable, "-m", "customer_timeline.runtime.cli.main", "import"]
 HEADER = "order,day,email,total\n"
@@ -109,6 +110,19 @@ def test_a_good_table_is_published_and_the_report_says_so(deployment: Deployment
     assert ended.out.startswith("Read 3 rows: 3 events published, 0 rows rejected (")
     assert deployment.ids() == ["0", "1", "2"]
     assert sorted(deployment.folder.iterdir()) == [deployment.table, deployment.mapping]
+
+
+def test_the_report_gives_a_token_of_the_positions_of_all_that_was_published(deployment: Deployment) -> None:
+    deployment.write(*map(row, range(100)))
+
+    token = PositionToken.parse(deployment.run(deployment.table, "--json").told["token"])
+    shown = deployment.run().out.splitlines()[1].removeprefix("Position token: ")
+
+    # More events than are named one by one. Each run wrote the same to each partition.
+    ends = Counter(record.position.partition for record in read_log(deployment.bootstrap, deployment.topic))
+    assert token.events is None
+    assert dict(token.next_offsets) == {partition: end // 2 for partition, end in ends.items()}
+    assert dict(PositionToken.parse(shown).next_offsets) == ends
 
 
 def test_rejected_rows_go_to_a_private_side_file_and_mended_ones_into_the_log(deployment: Deployment) -> None:

@@ -18,6 +18,7 @@ from customer_timeline.producers.touchpoints import email, page_viewed
 from customer_timeline.runtime.settings import PREFIX
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
+from customer_timeline.schemas.position_token import EventPosition, PositionToken
 
 COMMAND = [sys.executable, "-m", "customer_timeline.runtime.cli.main", "publish"]
 CODEC = Codec(IdentityPolicy(), b"any secret: nothing here depends on it")
@@ -89,6 +90,23 @@ def test_a_good_file_is_published_and_the_summary_says_so(client: str, deploymen
     assert ended.err == ""
     assert deployment.ids() == ["0", "1", "2"]
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_summary_gives_a_token_of_the_positions_of_all_that_was_published(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(lines(*GOOD))
+
+    for_programs = deployment.publish(file, "--json").summary["token"]
+    for_people = deployment.publish(file).out.splitlines()[1].removeprefix("Position token: ")
+    positions = [record.position for record in read_log(deployment.bootstrap, deployment.topic)]
+
+    # One person, so one partition: the first run wrote offsets 0 to 2, the second 3 to 5.
+    for token, offsets in ((for_programs, [0, 1, 2]), (for_people, [3, 4, 5])):
+        named = PositionToken.parse(token).events
+        assert named == tuple(EventPosition(positions[0].partition, offset) for offset in offsets)
+    assert deployment.publish(file, "--dry-run", "--json").summary["token"] is None
 
 
 def test_rejected_lines_go_to_a_private_side_file_and_the_others_are_published(

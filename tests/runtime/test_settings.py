@@ -86,6 +86,14 @@ def test_one_variable_about_a_kind_changes_that_kind_only(monkeypatch: pytest.Mo
     assert identity.default_phone_region == "DE"
 
 
+def test_a_pattern_that_is_none_is_told_with_its_variable_when_the_program_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUSTOMER_TIMELINE_IDENTITY__KINDS__EMAIL__BLOCKED_PATTERNS", '["(x"]')
+    with pytest.raises(SettingsError, match=r"__EMAIL__BLOCKED_PATTERNS: '\(x' is no regular"):
+        load_settings()
+
+
 def test_a_value_that_cannot_be_read_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUSTOMER_TIMELINE_IDENTITY", "hunter2")
     with pytest.raises(SettingsError) as caught:

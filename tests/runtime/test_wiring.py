@@ -33,7 +33,14 @@ def test_connections_stand_in_the_schema_and_in_utc_and_keep_what_the_url_says(d
         {"max_future_s": 301},
         {"extra_channels": ["pigeon"]},
         {"identity": {"default_phone_region": "DE"}},
+        {"identity": {"kinds": {"email": {"rank": 51}}}},
+        {"identity": {"kinds": {"email": {"max_per_customer": 9}}}},
         {"identity": {"kinds": {"email": {"share_limit": 6}}}},
+        {"identity": {"kinds": {"email": {"links": False}}}},
+        {"identity": {"kinds": {"email": {"blocked": ["info@example.com"]}}}},
+        {"identity": {"kinds": {"email": {"blocked_prefixes": ["noreply@"]}}}},
+        {"identity": {"kinds": {"email": {"blocked_patterns": [".*@mailinator[.]com"]}}}},
+        {"identity": {"kinds": {"loyalty_card": {"rank": 70}}}},
     ],
 )
 def test_settings_of_identity_and_time_change_the_projection_version(change: dict[str, Any]) -> None:

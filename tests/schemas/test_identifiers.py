@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from customer_timeline.schemas.identifiers import (
     PLAIN_EMAIL,
@@ -35,6 +37,11 @@ SPACE = IdentifierSpace(IdentityPolicy(), b"secret")
         ("ann@staging.test", "ann@staging.test"),
         ("ann@shop.local", "ann@shop.local"),
         ("o'hara@example.co.uk", "o'hara@example.co.uk"),
+        ("ann@example.com.", "ann@example.com"),  # the root of the domain, or the end of a sentence
+        ("Ann@BÜCHER.example.", "ann@xn--bcher-kva.example"),
+        ('"ann"@example.com', "ann@example.com"),  # RFC 5321, 4.1.2: quotes that nothing needs say nothing
+        ('"Ann Lee"@example.com', '"ann lee"@example.com'),
+        ('"ann@home"@example.com', '"ann@home"@example.com'),
     ],
 )
 def test_emails_are_trimmed_lowered_and_their_domain_is_ascii(raw: str, value: str) -> None:
@@ -50,6 +57,9 @@ def test_emails_are_trimmed_lowered_and_their_domain_is_ascii(raw: str, value: s
         "ann@",
         "@example.com",
         "ann@localhost",
+        "ann@example.com..",
+        "ann.@example.com",
+        "ann @example.com",
         "ann@@example.com",
         "ann lee@example.com",
         "a..b@example.com",
@@ -80,10 +90,68 @@ def test_what_is_no_email_is_none(raw: str) -> None:
         ("138 0013 8000", "CN", "+8613800138000"),
         ("010-6552 9988", "CN", "+861065529988"),
         ("400 810 0000", "CN", "+864008100000"),
+        ("400-810-0000 转 8", "CN", "+864008100000;ext=8"),
+        ("０１０－６５５２９９８８转１２３", "CN", "+861065529988;ext=123"),
+        ("010-65529988 分机124", "CN", "+861065529988;ext=124"),
+        ("+86 10 6552 9988 x123", "US", "+861065529988;ext=123"),
+        ("0086 138 0013 8000", "GB", "+8613800138000"),
     ],
 )
 def test_phones_become_e164(raw: str, region: str, value: str) -> None:
     assert normalise_phone(raw, region) == value
+
+
+TWELVE_SPELLINGS = (
+    "+14155550132",
+    "+1 415 555 0132",
+    "+1 (415) 555-0132",
+    "+1.415.555.0132",
+    "1-415-555-0132",
+    "(415) 555-0132",
+    "415-555-0132",
+    "415.555.0132",
+    " 4155550132 ",
+    "tel:+1-415-555-0132",
+    "011 1 415 555 0132",
+    "＋１ ４１５ ５５５ ０１３２",
+)
+
+
+@pytest.mark.parametrize("raw", TWELVE_SPELLINGS)
+def test_one_telephone_in_twelve_spellings_is_one_identifier(raw: str) -> None:
+    assert normalise_phone(raw, "US") == "+14155550132"
+
+
+@pytest.mark.parametrize(
+    ("region", "abroad"), [("US", "011"), ("GB", "00"), ("DE", "00"), ("CN", "00"), ("BR", "0021")]
+)
+def test_a_number_with_its_country_is_the_same_in_every_region(region: str, abroad: str) -> None:
+    """Each region has its own way to dial abroad; a + means the same in all."""
+    for raw in ("+49 30 901820", f"{abroad} 49 30 901820"):
+        assert normalise_phone(raw, region) == "+4930901820"
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "value"),
+    [
+        ("+55 11 98765-4321", "US", "+5511987654321"),
+        ("+55 11 8765-4321", "US", "+5511987654321"),  # as it was written before the ninth digit
+        ("(11) 8765-4321", "BR", "+5511987654321"),
+        ("(68) 9987-6543", "BR", "+5568999876543"),
+        ("+55 11 2345-6789", "US", "+551123456789"),  # a landline has eight digits
+        ("+55 21 7654-3210", "US", "+552176543210"),  # trunked radio kept its eight
+        ("+55 11 1765-4321", "US", None),
+    ],
+)
+def test_a_brazilian_mobile_number_without_its_ninth_digit_gets_it(raw: str, region: str, value: str | None) -> None:
+    assert normalise_phone(raw, region) == value
+
+
+def test_two_extensions_are_two_identifiers() -> None:
+    one, other = (SPACE.normalise("phone", f"+86 10 6552 9988 ext {number}") for number in (1, 2))
+    assert not isinstance(one, str)
+    assert not isinstance(other, str)
+    assert one.identifier_id != other.identifier_id
 
 
 @pytest.mark.parametrize("raw", ["", "0000000", "123", "call me", "+999 123", "+1 202 555 014", "null", "9" * 40])
@@ -146,6 +214,34 @@ def test_a_blocked_value_may_be_listed_as_people_write_it() -> None:
     assert space.normalise("phone", "+1 202 555 0100") == "blocked"
     assert space.normalise("email", "INFO@example.com") == "blocked"
     assert not isinstance(space.normalise("email", "ann@example.com"), str)
+
+
+def test_values_are_blocked_by_what_they_begin_with_or_by_a_pattern() -> None:
+    kinds = {
+        "phone": KindPolicy(rank=40, blocked_prefixes=("+1900",)),
+        "email": KindPolicy(rank=50, blocked_prefixes=("NoReply@",), blocked_patterns=(r".+@mailinator\.com",)),
+    }
+    space = IdentifierSpace(IdentityPolicy(kinds=kinds), b"secret")
+    assert space.normalise("phone", "(900) 234-5678") == "blocked"
+    assert space.normalise("email", "noreply@example.com") == "blocked"
+    assert space.normalise("email", "Ann@MAILINATOR.com") == "blocked"
+    for kind, raw in (("phone", "(415) 555-0132"), ("email", "ann@mailinator.com.example"), ("email", "no@reply.com")):
+        assert not isinstance(space.normalise(kind, raw), str)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"blocked_patterns": ["(unclosed"]}, "'(unclosed' is no regular expression"),
+        ({"blocked_patterns": [".*"]}, "describes the empty text too"),
+        ({"blocked_prefixes": [""]}, "at least 1 character"),
+    ],
+)
+def test_a_rule_of_blocking_that_cannot_be_meant_is_refused_at_the_start(
+    given: dict[str, list[str]], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(told)):
+        KindPolicy.model_validate({"rank": 1, **given})
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ RULES: list[tuple[str, dict[str, Any], Actor, bool]] = [
     ("knowledge.applied.v1", {}, "company", False),
     ("quality.reviewed.v1", {}, "company", False),
     ("identity.linked.v1", {}, "system", False),
+    ("identity.unlinked.v1", {}, "system", False),
     ("event.retracted.v1", {}, "system", False),
 ]
 CASE_VERBS = ("assigned", "answered", "resolved", "reopened", "closed")
@@ -117,7 +118,7 @@ TOUCHPOINTS = [rule for rule in RULES if CATALOGUE[rule[0]].listed]
 
 def test_the_catalogue_holds_the_types_of_this_version() -> None:
     assert sorted({rule[0] for rule in RULES}) == TYPES
-    assert len(TYPES) == 84
+    assert len(TYPES) == 85
 
 
 @pytest.mark.parametrize("type_name", TYPES)
@@ -205,7 +206,7 @@ def test_a_customers_touchpoint_needs_a_channel() -> None:
             assert (found.reason, found.field) == ("invalid_field", "data.channel")
 
 
-@pytest.mark.parametrize("type_name", ["identity.linked.v1", "event.retracted.v1"])
+@pytest.mark.parametrize("type_name", ["identity.linked.v1", "identity.unlinked.v1", "event.retracted.v1"])
 @pytest.mark.parametrize(
     "field",
     [{"channel": "phone"}, {"identifiers": [{"kind": "email", "value": "a@example.com"}]}, {"actor": "customer"}],
@@ -284,8 +285,9 @@ def test_every_trait_is_personal() -> None:
     )
 
 
-def test_the_values_of_a_decision_are_personal_and_its_operator_is_not() -> None:
-    assert personal_paths(CATALOGUE["identity.linked.v1"]) == {"a.value", "b.value", "attributes"}
+@pytest.mark.parametrize("type_name", ["identity.linked.v1", "identity.unlinked.v1"])
+def test_the_values_of_a_decision_are_personal_and_its_operator_is_not(type_name: str) -> None:
+    assert personal_paths(CATALOGUE[type_name]) == {"a.value", "b.value", "attributes"}
 
 
 @pytest.mark.parametrize("type_name", TYPES)

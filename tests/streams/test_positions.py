@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from customer_timeline.projections.journal import RefusedError
-from customer_timeline.streams.positions import check_position, lost_position, unforeseen
+from customer_timeline.streams.positions import DAMAGED, check_position, damaged, lost_position, unforeseen
 
 
 @pytest.mark.parametrize("at", [10, 15, 20])
@@ -25,6 +27,16 @@ def test_a_consumer_that_lost_its_position_is_told_the_way_on() -> None:
     told = str(lost_position("touchpoints", ValueError()))
     assert "truncated or created again (ValueError)" in told
     assert "customer-timeline projection reset" in told
+
+
+def test_records_that_cannot_be_unpacked_are_refused_with_where_and_the_way_on() -> None:
+    cause = zlib.error("Error -3 while decompressing data: ann@example.com")
+    assert isinstance(cause, DAMAGED)
+    told = str(damaged(cause, "touchpoints", {3: 17, 0: 4}))
+    assert "Compressed records of touchpoints cannot be unpacked (zlib.error)" in told
+    assert "soon after {0: 4, 3: 17} (partition: position)" in told
+    assert "restore its segment" in told
+    assert "ann@example.com" not in told
 
 
 def test_an_unforeseen_error_says_where_the_worker_stands_and_how_to_go_on_but_quotes_nothing() -> None:

@@ -1,5 +1,5 @@
 -- Partial states of long histories: the fold of one anchor's events in one month or day, so that a state at any instant is
--- put together from few rows and few events. Derived from the timeline; ADR 0010 says who may write what, and when.
+-- put together from few rows and few events. Derived from the timeline; ADR 0013 says who may write what, and when.
 
 CREATE TABLE partial_state (
     anchor_id         uuid NOT NULL,
