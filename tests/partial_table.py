@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2
 from two_hands import SCHEMA, Table
 
+from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.partials import Lengths, facts_of
 from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 from customer_timeline.projections.postgres.reader import PostgresReader
 from customer_timeline.projections.postgres.timeline_store import decode_stored
 from customer_timeline.projections.reading import HistoryParts
+from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
 
 SHORT = Lengths(history=1, anchor=1, month=2)
@@ -58,6 +60,21 @@ def build(table: Table, now_us: int, observer: Callable[[str], None] = lambda st
     with closing(builder(table, observer)) as one:
         turns: Iterator[int] = (built.folded for built in iter(lambda: one.turn(now_us, 3), None))
         return sum(turns)
+
+
+def build_all(url: str, codec: Codec, projection: CustomerProjection, now_us: int) -> None:
+    """Build everybody's partial states in a database that nobody writes to meanwhile."""
+
+    def connect() -> Any:
+        return psycopg2.connect(url, options=f"-c search_path={SCHEMA} -c timezone=UTC")
+
+    with closing(connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE customer SET partial_due_us = 0")
+        cursor.execute("SELECT projection_version FROM projection_meta")
+        (version,) = cursor.fetchone() or ("",)
+    with closing(PartialBuilder(connect, codec, projection, version=version, lengths=SHORT)) as one:
+        while one.turn(now_us, 1_000) is not None:
+            pass
 
 
 def parts_of(table: Table, identifier_id: str, cut: Cut = NO_CUT) -> HistoryParts:

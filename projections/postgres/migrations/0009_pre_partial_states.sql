@@ -34,7 +34,7 @@ CREATE INDEX customer_by_partial_due ON customer (partial_due_us) WHERE partial_
 
 -- What covers the history of anchors until an instant, in order: partial states, and gaps (facts null) between them.
 -- A month is preferred to its days. A partial state counts for a cut in recorded time only where all of it was recorded
--- by then, or nothing (`empty`). Index walks only: each step is a short range of one anchor.
+-- by then, or nothing (`empty`: it adds nothing). Index walks only: each step is a short range of one anchor.
 CREATE FUNCTION history_spans(anchor_ids uuid[], as_of timestamptz, known_at timestamptz)
 RETURNS TABLE (anchor_id uuid, begins_at timestamptz, until_at timestamptz, facts json, empty boolean)
 LANGUAGE sql STABLE
@@ -47,7 +47,8 @@ WITH cut AS MATERIALIZED (
         coalesce(known_at, 'infinity') AS known_at
 ),
 whole AS MATERIALIZED (
-    SELECT p.anchor_id, p.begins_at, p.until_at, p.facts, p.first_recorded_at > cut.known_at AS empty
+    SELECT
+        p.anchor_id, p.begins_at, p.until_at, p.facts, p.events = 0 OR p.first_recorded_at > cut.known_at AS empty
     FROM cut
     CROSS JOIN unnest(anchor_ids) AS a (anchor_id)
     JOIN partial_state AS p ON p.anchor_id = a.anchor_id AND p.span = 'month' AND p.until_at <= cut.until_at
@@ -72,7 +73,8 @@ between_months AS MATERIALIZED (
 ),
 day AS MATERIALIZED (
     SELECT
-        g.anchor_id, g.from_at, g.to_at, p.begins_at, p.until_at, p.facts, p.first_recorded_at > cut.known_at AS empty
+        g.anchor_id, g.from_at, g.to_at, p.begins_at, p.until_at, p.facts,
+        p.events = 0 OR p.first_recorded_at > cut.known_at AS empty
     FROM cut
     CROSS JOIN between_months AS g
     JOIN partial_state AS p
