@@ -130,6 +130,19 @@ class EventAt(NamedTuple):
     sign_of_life: bool
 
 
+class HistoryParts(NamedTuple):
+    """The events of a customer at a cut in two times, as far as partial states say them, and the others one by one.
+
+    `partials`: encoded facts of disjoint sets of events; `events`: the listed events in none of these, as published,
+    each with when it was recorded; both in no order. `partials.facts_of` makes the state of them. Of an event that was
+    corrected it is the record that counts today, if it was recorded by then.
+    """
+
+    customer_id: str
+    partials: tuple[str, ...]
+    events: tuple[tuple[str, int], ...]
+
+
 Order = Literal["customer_id", "last_event", "-last_event", "since", "-since"]
 """By what a list is ordered, and among equals by customer_id; a minus: descending."""
 

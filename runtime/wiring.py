@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from customer_timeline.runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
     from customer_timeline.producers.protocol import Publisher
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.journal import Observer
     from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
     from customer_timeline.projections.postgres.journal import PostgresJournal
+    from customer_timeline.projections.postgres.partial_builder import PartialBuilder
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
     from customer_timeline.schemas.codec import Codec
@@ -184,4 +187,17 @@ def sweep_store(settings: Settings) -> SweepStore:
         customer_projection(settings),
         settings.stages,
         version=projection_version(settings),
+    )
+
+
+def partial_builder(settings: Settings, codec: Codec, between: Callable[[], object] = lambda: None) -> PartialBuilder:
+    """Builds the partial states of long histories; connects when it is first used. `between`: see PartialBuilder."""
+    from customer_timeline.projections.postgres.partial_builder import PartialBuilder
+
+    return PartialBuilder(
+        lambda: connect(settings, application="customer-timeline-sweeper"),
+        codec,
+        customer_projection(settings),
+        version=projection_version(settings),
+        between=between,
     )

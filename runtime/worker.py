@@ -43,6 +43,7 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
         codec,
         make_journal,
         lambda: wiring.sweep_store(settings),
+        lambda between: wiring.partial_builder(settings, codec, between),
         registry=registry,
         now_us=lambda: to_micros(clock.now()),
         observer=observer,

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from customer_timeline.projections.journal import Observer
 from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 from customer_timeline.projections.postgres.sweep_store import SweepStore
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.metrics import ProjectorMetrics
@@ -41,13 +42,15 @@ def create_app(
     codec: Codec,
     journal: Callable[[Observer], PostgresJournal],
     sweeps: Callable[[], SweepStore],
+    partials: Callable[[Callable[[], object]], PartialBuilder],
     *,
     registry: CollectorRegistry,
     now_us: Callable[[], int],
     observer: Observer = lambda step: None,
 ) -> WorkerApp:
     """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
-    the sweeper's store. `now_us`: the clock, microseconds since 1970.
+    the sweeper's store, `partials` its builder of partial states, given what to call between two events. `now_us`: the
+    clock, microseconds since 1970.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
@@ -87,6 +90,8 @@ def create_app(
 
         def __init__(self, **kwargs: object) -> None:
             sweeping = SweeperConfig(config.topic, lambda: app.projector_service.partitions)
-            super().__init__(sweeping, sweeps(), metrics(), now_us, **kwargs)
+            # Whoever builds lets the writer of a batch compute first.
+            builder = partials(lambda: app.projector_service.let_first())
+            super().__init__(sweeping, sweeps(), builder, metrics(), now_us, **kwargs)
 
     return app

@@ -56,6 +56,7 @@ class ProjectorMetrics:
         self.sweeps = counter("sweeps", "Rounds of the sweeper.")
         self.transitions = counter("stage_transitions", "Stage transitions announced.", "stage")
         self.withdrawals = counter("stage_withdrawals", "Announced transitions that a late event undid.")
+        self.partials = counter("partial_states_built", "Months and days of long histories folded ahead of reads.")
         self.sweep_lag = Gauge(
             "customer_timeline_sweep_lag_seconds",
             "How far behind the clock the log has been applied; no silence is announced beyond that.",

@@ -111,6 +111,8 @@ class Projector(Service):
         self._applied: dict[int, int] = {}
         self._standing: dict[int, int] = {}
         self.partitions = sys.maxsize  # of the topic, once the log has said so
+        self.let_first: Callable[[], object] = journal.turns.let_first
+        """Return when no batch is being computed."""
         self._generation = 0
         self._batches = 0
         self._turn = asyncio.Lock()

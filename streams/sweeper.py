@@ -2,7 +2,8 @@
 
 Stages change by themselves, in every row's schedule; nobody needs the sweeper to read the right one. It announces what
 became due, refreshes the columns that lists search by, and assesses customers again after a change of the rules. It
-works up to the instant until which the whole log is applied, so an outage makes nobody silent.
+works up to the instant until which the whole log is applied, so an outage makes nobody silent. After each round it
+looks after the partial states of long histories.
 """
 
 from __future__ import annotations
@@ -19,22 +20,27 @@ import structlog
 from mode import Service
 
 from customer_timeline.projections.journal import TransientStorageError
+from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 from customer_timeline.projections.postgres.sweep_store import SweepStore
 from customer_timeline.streams.metrics import ProjectorMetrics
 
 log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE_S = 30.0
+_TURN_EVENTS = 100  # as many as could be folded in the time that a turn takes besides
 
 
 @dataclass(frozen=True, slots=True)
 class SweeperConfig:
-    """Which log, how many partitions it has, how often to look, and how many customers one transaction may hold."""
+    """Which log, how many partitions it has, how often to look, how many customers one transaction may hold, and of
+    about how many events one round may build partial states.
+    """
 
     topic: str
     partitions: Callable[[], int]
     every_s: float = 1.0
     customers: int = 500
+    partial_events: int = 20_000
 
 
 class Sweeper(Service):
@@ -46,6 +52,7 @@ class Sweeper(Service):
         self,
         config: SweeperConfig,
         store: SweepStore,
+        partials: PartialBuilder,
         metrics: ProjectorMetrics,
         now_us: Callable[[], int],
         **kwargs: Any,
@@ -53,6 +60,7 @@ class Sweeper(Service):
         super().__init__(**kwargs)
         self._config = config
         self._store = store
+        self._partials = partials
         self._metrics = metrics
         self._now_us = now_us
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sweeper")
@@ -74,7 +82,7 @@ class Sweeper(Service):
     async def on_stop(self) -> None:
         """Let the round in hand finish."""
         with contextlib.suppress(TransientStorageError):
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 
     def sweep(self) -> None:
@@ -97,3 +105,17 @@ class Sweeper(Service):
                 break
         self._metrics.sweeps.inc()
         self._metrics.sweep_seconds.observe(time.perf_counter() - began)
+        self._build_partials(horizon_us)
+
+    def _build_partials(self, horizon_us: int) -> None:
+        left = self._config.partial_events
+        while left > 0 and not self.should_stop:
+            built = self._partials.turn(horizon_us, left)
+            if built is None:
+                return
+            self._metrics.partials.inc(built.folded)
+            left -= built.events + _TURN_EVENTS
+
+    def _close(self) -> None:
+        self._store.close()
+        self._partials.close()

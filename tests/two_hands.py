@@ -36,7 +36,7 @@ DEADLINE_S = 8
 _STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def event(name: str, day: int, who: str = "", *, kind: str = "page.viewed", revision: int = 0, **data: Any) -> bytes:
+def event(name: str, day: float, who: str = "", *, kind: str = "page.viewed", revision: int = 0, **data: Any) -> bytes:
     """An event `name` on day `day` of 2025 that names `who`: `email:ann phone:+15550100`."""
     content: dict[str, Any] = {"channel": "web", **data}
     content["identifiers"] = [dict(zip(("kind", "value"), one.split(":", 1), strict=True)) for one in who.split()]
@@ -84,7 +84,14 @@ class Hand:
     """A worker's journal for one partition."""
 
     def __init__(
-        self, url: str, log: Log, partition: int, policy: IdentityPolicy = POLICY, *, name: str | None = None
+        self,
+        url: str,
+        log: Log,
+        partition: int,
+        policy: IdentityPolicy = POLICY,
+        time_zone: str = "UTC",
+        *,
+        name: str | None = None,
     ) -> None:
         self._url = url
         self._log = log
@@ -98,7 +105,7 @@ class Hand:
         self.journal = PostgresJournal(
             self._connect,
             self._codec,
-            CustomerProjection(BusinessCalendar("UTC")),
+            CustomerProjection(BusinessCalendar(time_zone)),
             policy,
             version="test-1",
             details={},
@@ -178,18 +185,18 @@ class Hand:
 class Table:
     """A database, a log, and the hands at it."""
 
-    def __init__(self, url: str, policy: IdentityPolicy = POLICY) -> None:
+    def __init__(self, url: str, policy: IdentityPolicy = POLICY, time_zone: str = "UTC") -> None:
         self.url = url
         self.log = Log()
         self.policy = policy
-        self.left = Hand(url, self.log, 0, policy)
-        self.right = Hand(url, self.log, 1, policy)
+        self.codec = Codec(policy, SECRET)
+        self.projection = CustomerProjection(BusinessCalendar(time_zone))
+        self.left = Hand(url, self.log, 0, policy, time_zone)
+        self.right = Hand(url, self.log, 1, policy, time_zone)
 
     def check(self) -> None:
         """The tables say what the log says, read one record after the other."""
-        expected = reference(
-            self.log.records, Codec(self.policy, SECRET), self.policy, CustomerProjection(BusinessCalendar("UTC"))
-        )
+        expected = reference(self.log.records, self.codec, self.policy, self.projection)
         found = difference(expected, digest_of(self.url), recorded=True)
         assert not found, found
 
@@ -202,6 +209,10 @@ class Table:
                 return list(cursor.fetchall()) if cursor.description else []
         finally:
             connection.close()
+
+    def execute(self, statement: str, *parameters: Any) -> None:
+        """Change the database behind everybody's back."""
+        self.query(statement, *parameters)
 
     def customers(self) -> int:
         """How many customers there are."""

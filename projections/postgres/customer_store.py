@@ -11,7 +11,7 @@ from customer_timeline.projections.customer import CustomerFacts, CustomerProjec
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
 from customer_timeline.projections.postgres.identity_decision import CustomerPlan, Settlement
-from customer_timeline.projections.postgres.timeline_store import TimelineStore
+from customer_timeline.projections.postgres.partial_store import PartialStore
 from customer_timeline.projections.reassessment import schedule_after, stands_after
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.projections.sweeping import after_fold, assessed_at, decoded, encoded
@@ -30,14 +30,14 @@ class CustomerStore:
         sql: Mapping[str, str],
         projection: CustomerProjection,
         rules: StageRules,
-        timeline: TimelineStore,
+        partials: PartialStore,
         observe: Callable[[str], None],
     ) -> None:
         self._cursor = cursor
         self._sql = sql
         self._projection = projection
         self._rules = rules
-        self._timeline = timeline
+        self._partials = partials
         self._observe = observe
         cursor.execute(sql["create_incoming_customer"])
 
@@ -56,16 +56,18 @@ class CustomerStore:
         if rows:
             copy_rows(self._cursor, self._sql["copy_incoming_customer"], rows)
             self._cursor.execute(self._sql["write_customers"])
+        self._partials.note()
         return len(rows)
 
     def clear(self) -> None:
         """Forget the customer rows of an earlier part of this transaction's batch."""
         self._cursor.execute(self._sql["clear_incoming_customer"])
 
-    def _facts(self, plan: CustomerPlan, events: Iterable[DecodedEvent]) -> CustomerFacts:
+    def _facts(self, plan: CustomerPlan, events: Iterable[DecodedEvent], now_us: int) -> CustomerFacts:
         projection = self._projection
         if plan.refold is not None:
-            return self._refold(plan.refold)
+            # The batch's events are in the timeline by now.
+            return self._partials.facts_of(plan.customer_id, plan.refold, now_us)
         facts: CustomerFacts | None = None
         for row in plan.combine:
             more = projection.decode(row.facts)
@@ -79,17 +81,10 @@ class CustomerStore:
             projection.apply(facts, event)
         return facts
 
-    def _refold(self, members: Sequence[str]) -> CustomerFacts:
-        """Fold a customer's events again; the batch's are in the timeline by now."""
-        facts = self._projection.initial()
-        self._cursor.execute(self._sql["events_of_members"], {"ids": uuid_array(members)})
-        for value, recorded_at in self._cursor.fetchall():
-            self._projection.apply(facts, self._timeline.decode_stored(value, recorded_at))
-        return facts
-
     def _row(self, plan: CustomerPlan, events: Sequence[DecodedEvent], now_us: int) -> str:
-        facts = self._facts(plan, events)
+        facts = self._facts(plan, events, now_us)
         columns = self._projection.columns(facts)
+        self._partials.written(plan, columns.events, len(events), now_us)
         return (
             f"{plan.customer_id}\t{plan.gen}\t{'t' if plan.contested else 'f'}\t{columns.events}\t"
             f"{columns.signs_of_life}\t{_number(columns.first_event_us)}\t{_number(columns.last_event_us)}\t"

@@ -114,6 +114,16 @@ class CutSnapshot:
                     evidence[pair].append(LinkEvidence(*found_now))
         return [ComponentLink(pair, tuple(sorted(events))) for pair, events in evidence.items()]
 
+    async def parts(self, anchors: Collection[str]) -> tuple[list[str], list[tuple[str, datetime]]]:
+        """What the events that stand at anchors make up, those that were restored left out: the partial states, encoded
+        facts of disjoint sets of events, and the events in none of these.
+        """
+        rows = await self.fetch("EXECUTE parts_of (%s, %s, %s)", (uuid_array(anchors), *self.times))
+        return (
+            [facts for facts, _, _ in rows if facts is not None],
+            [(value, recorded_at) for _, value, recorded_at in rows if value is not None],
+        )
+
     async def events(self, anchors: Collection[str]) -> list[tuple[str, datetime]]:
         """The events that stand at anchors, as stored; those that were restored are not among them."""
         return [

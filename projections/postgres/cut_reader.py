@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,7 @@ from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.cut_reading import Horizon, TooManyToRestoreError, Window
 from customer_timeline.projections.cuts import Cut, Past
 from customer_timeline.projections.differences import Difference, Side
+from customer_timeline.projections.partials import facts_of
 from customer_timeline.projections.postgres.copy_text import uuid_array
 from customer_timeline.projections.postgres.cut_component import CutSnapshot, Whole, decoded, instant
 from customer_timeline.projections.postgres.cut_lists import MAX_RESTORED, CutList
@@ -210,12 +212,12 @@ class PostgresCutReader:
 
     async def _facts(self, snapshot: CutSnapshot, whole: Whole) -> str | None:
         """The fold of a customer's events at the cut; None without any."""
-        stored = await snapshot.events(whole.anchors)
-        if not stored and not whole.restored:
+        partials, stored = await snapshot.parts(whole.anchors)
+        if not partials and not stored and not whole.restored:
             return None
-        if len(stored) <= _FOLDED_AT_ONCE:
-            return self._folded(stored, whole.restored)
-        return await asyncio.to_thread(self._folded, stored, whole.restored)
+        if len(partials) + len(stored) <= _FOLDED_AT_ONCE:
+            return self._folded(stored, whole.restored, partials)
+        return await asyncio.to_thread(self._folded, stored, whole.restored, partials)
 
     async def _records(self, snapshot: CutSnapshot, whole: Whole | None) -> dict[str, datetime]:
         """When each record that counts was recorded, by the event as it is stored."""
@@ -224,14 +226,14 @@ class PostgresCutReader:
         stored = dict(await snapshot.events(whole.anchors))
         return {**stored, **{event.value.decode(): event.recorded_at for event in whole.restored}}
 
-    def _folded(self, stored: Sequence[tuple[str, datetime]], restored: Sequence[DecodedEvent]) -> str:
-        projection = self._projection
-        facts = projection.initial()
-        for value, recorded_at in stored:
-            projection.apply(facts, decoded(self._codec, value, recorded_at))
-        for event in restored:
-            projection.apply(facts, event)
-        return projection.encode(facts).decode()
+    def _folded(
+        self,
+        stored: Sequence[tuple[str, datetime]],
+        restored: Sequence[DecodedEvent],
+        partials: Sequence[str] = (),
+    ) -> str:
+        events = (decoded(self._codec, value, recorded_at) for value, recorded_at in stored)
+        return self._projection.encode(facts_of(self._projection, partials, chain(events, restored))).decode()
 
     def _compared(
         self,

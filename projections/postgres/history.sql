@@ -204,6 +204,10 @@ PREPARE events_of (uuid [], timestamptz, timestamptz) AS
 SELECT t.event::text, t.recorded_at FROM timeline AS t
 WHERE t.anchor_id = ANY ($1) AND t.listed AND t.occurred_at <= $2 AND t.recorded_at <= $3
 
+-- parts_of: the same, as far as partial states do not say it.
+PREPARE parts_of (uuid [], timestamptz, timestamptz) AS
+SELECT p.facts, p.event, p.recorded_at FROM history_parts($1, $2, $3) AS p
+
 -- page_of: one page of the events that stand at some anchors, newest first.
 -- $1 anchors, $2 and $3 the key that the page ends before, $4 from, $5 type, $6 channel, $7 page size + 1, $8 known.
 PREPARE page_of (uuid [], timestamptz, uuid, timestamptz, text, text, integer, timestamptz) AS

@@ -31,6 +31,7 @@ class Locked(NamedTuple):
     schedule: str
     rules: str
     standing: Standing
+    partial_until_us: int | None
 
 
 class CustomerPlan(NamedTuple):

@@ -175,7 +175,7 @@ class Attempt:
         )
         if customers:
             self.cursor.execute(self.sql["lock_customers"], {"ids": uuid_array(customers)})
-            self.rows = {row[0]: as_locked((*row[:6], as_standing(row[6:]))) for row in self.cursor.fetchall()}
+            self.rows = {row[0]: as_locked((*row[:6], as_standing(row[7:]), row[6])) for row in self.cursor.fetchall()}
         # A new statement: what stood when the locks were taken, not when the look-up began.
         current = self.read(unknown)
         stale = [i for i, known in remembered.items() if self._gen_of(known) != known.gen]

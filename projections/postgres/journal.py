@@ -36,6 +36,7 @@ from customer_timeline.projections.postgres.errors import translated, translatin
 from customer_timeline.projections.postgres.identity_decision import IdentityChange, Settlement
 from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
+from customer_timeline.projections.postgres.partial_store import PartialStore
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import HALF, Arrival, Stored, TimelineStore, arrivals_of
@@ -225,12 +226,17 @@ class PostgresJournal:
         ownership = session.things.settle(stored)
         settlement = session.identity.settle(stored, ownership)
         self._step("identified")
+        now_us = to_micros(appended_at)
         by_customer: dict[str, list[DecodedEvent]] = {}
+        nobodys: list[DecodedEvent] = []
         for event in stored.new:
             holder = holder_of(event, ownership.owners)
             if holder is not None:
                 by_customer.setdefault(settlement.home[holder], []).append(event)
-        return stored, settlement, session.customers.write(settlement, by_customer, to_micros(appended_at))
+            else:
+                nobodys.append(event)
+        session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
+        return stored, settlement, session.customers.write(settlement, by_customer, now_us)
 
     def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
         record, error = rejected
@@ -414,7 +420,8 @@ class _Session:
         self.timeline = TimelineStore(self.cursor, sql, journal._codec)
         self.things = ThingStore(self.cursor, sql, self.timeline)
         self.identity = IdentityStore(self.cursor, sql, journal._policy, self.timeline, journal._memory, observe)
-        self.customers = CustomerStore(self.cursor, sql, journal._projection, journal._rules, self.timeline, observe)
+        self.partials = PartialStore(self.cursor, sql, journal._projection, self.timeline)
+        self.customers = CustomerStore(self.cursor, sql, journal._projection, journal._rules, self.partials, observe)
         connection.commit()
 
     def close(self) -> None:

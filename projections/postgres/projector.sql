@@ -123,7 +123,8 @@ SELECT identifier_id::text, kind, customer_id::text, (extract(epoch FROM first_s
 FROM identifier WHERE customer_id = ANY (%(ids)s::uuid[])
 
 -- lock_customers: all customers concerned, in id order, with their facts as they are once the lock is held
-SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, swept_us, sweep_us, announce_from_us FROM customer
+SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, partial_until_us, swept_us, sweep_us,
+    announce_from_us FROM customer
 WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE
 
 -- write_sightings: earliest sightings
@@ -231,15 +232,31 @@ ON CONFLICT (customer_id) DO UPDATE SET gen = excluded.gen, contested = excluded
     stage_from_us = excluded.stage_from_us, stage_until_us = excluded.stage_until_us, swept_us = excluded.swept_us,
     sweep_us = excluded.sweep_us, announce_from_us = excluded.announce_from_us
 
--- events_of_members: all events of given identifiers, and of the things that are theirs
+-- anchors_of_members: where the events of given identifiers stand: at them, and at the things that are theirs
 WITH RECURSIVE mine (thing_id) AS (
     SELECT thing_id FROM thing WHERE owner_id = ANY (%(ids)s::uuid[])
     UNION
     SELECT t.thing_id FROM thing t JOIN mine m ON t.via_thing_id = m.thing_id WHERE t.owner_id IS NULL
 )
-SELECT event::text, recorded_at FROM timeline WHERE anchor_id = ANY (%(ids)s::uuid[])
-UNION ALL
-SELECT t.event::text, t.recorded_at FROM timeline t JOIN mine m ON t.anchor_id = m.thing_id
+SELECT unnest(%(ids)s::uuid[])::text UNION ALL SELECT thing_id::text FROM mine
+
+-- history: partial states and single events of given anchors, all of them
+SELECT facts, event, recorded_at FROM history_parts(%(anchors)s::uuid[], NULL, NULL)
+
+-- partials_until: when the last partial state of given anchors ends
+SELECT (extract(epoch FROM max(until_at)) * 1000000)::bigint FROM partial_state WHERE anchor_id = ANY (%(anchors)s::uuid[])
+
+-- open_partials: turn partial states into holes where events were added, taken away or exchanged; no span is longer
+UPDATE partial_state p SET facts = NULL, gen = %(gen)s
+FROM unnest(%(anchors)s::uuid[], %(instants)s::timestamptz[]) AS t (anchor_id, at)
+WHERE p.anchor_id = t.anchor_id AND p.begins_at <= t.at AND p.begins_at > t.at - interval '768 hours' AND p.until_at > t.at
+
+-- note_partials: what customers' rows say of their partial states; nearly always that is nothing new
+UPDATE customer c SET partial_until_us = GREATEST(c.partial_until_us, t.until_us),
+    partial_due_us = LEAST(c.partial_due_us, t.due_us)
+FROM unnest(%(customers)s::uuid[], %(until)s::bigint[], %(due)s::bigint[]) AS t (customer_id, until_us, due_us)
+WHERE c.customer_id = t.customer_id AND (t.until_us > coalesce(c.partial_until_us, 0)
+    OR t.due_us < coalesce(c.partial_due_us, 9223372036854775807))
 
 -- events_naming: events that count and name given identifiers: those of their own, and those of identifiers they are linked to
 SELECT event::text, recorded_at FROM timeline

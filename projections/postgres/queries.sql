@@ -135,6 +135,42 @@ LEFT JOIN (
 ) ON true
 ORDER BY t.occurred_at, t.event_id
 
+-- history: partial states and single events that together are the history of the customer that holds an identifier.
+-- $1 identifier_id, $2 as of (included), $3 known at (included); null: no cut.
+-- No row: nobody ever named the identifier. One row of nulls but for the first two columns: no event.
+PREPARE history (uuid, timestamptz, timestamptz) AS
+WITH RECURSIVE members AS MATERIALIZED (
+    SELECT m.identifier_id
+    FROM identifier AS i
+    JOIN identifier AS m ON m.customer_id = i.customer_id
+    WHERE i.identifier_id = $1
+),
+-- As in timeline.
+owned (thing_id, anchored, steps) AS (
+    SELECT t.thing_id, t.anchored, 0
+    FROM members
+    JOIN thing AS t ON t.owner_id = members.identifier_id
+    UNION ALL
+    SELECT t.thing_id, t.anchored, owned.steps + 1
+    FROM owned
+    JOIN thing AS t ON t.via_thing_id = owned.thing_id AND t.via_thing_id IS NOT NULL
+    WHERE t.owner_id IS NULL AND owned.steps < 5
+),
+anchors AS MATERIALIZED (
+    SELECT identifier_id AS anchor_id FROM members
+    UNION ALL
+    SELECT thing_id FROM owned WHERE anchored
+)
+SELECT
+    (SELECT projection_version FROM projection_meta),
+    i.customer_id::text,
+    p.facts,
+    p.event,
+    (extract(epoch FROM p.recorded_at) * 1000000)::bigint
+FROM identifier AS i
+LEFT JOIN history_parts(ARRAY(SELECT anchor_id FROM anchors), $2, $3) AS p ON true
+WHERE i.identifier_id = $1
+
 -- dead_letters: the newest dead letters, of one reason or of all, without their content.
 PREPARE dead_letters (text, integer) AS
 SELECT

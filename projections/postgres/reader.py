@@ -25,6 +25,7 @@ from customer_timeline.projections.reading import (
     DeadLetter,
     DeadLetterSummary,
     EventAt,
+    HistoryParts,
     Member,
     ReaderHealth,
     StagesBeingAssessedError,
@@ -110,6 +111,24 @@ class PostgresReader:
         if rows:
             self._refuse_other_version(rows[0][0])
         return tuple(EventAt(*row[1:]) for row in rows if row[1] is not None)
+
+    async def history(
+        self, identifier_id: str, *, as_of_us: int | None = None, known_at_us: int | None = None
+    ) -> HistoryParts | None:
+        """All that the customer that holds an identifier now is made of, at a cut in two times; see `HistoryParts`.
+
+        None where nobody ever named the identifier.
+        """
+        as_of, known_at = (None if us is None else from_micros(us) for us in (as_of_us, known_at_us))
+        rows = await self._pool.fetch("EXECUTE history (%s, %s, %s)", (identifier_id, as_of, known_at))
+        if not rows:
+            return None
+        self._refuse_other_version(rows[0][0])
+        return HistoryParts(
+            rows[0][1],
+            tuple(facts for _, _, facts, _, _ in rows if facts is not None),
+            tuple((event, recorded_us) for _, _, _, event, recorded_us in rows if event is not None),
+        )
 
     async def identity(self, identifier_id: str) -> Component | None:
         """See `IdentityReader.identity`."""

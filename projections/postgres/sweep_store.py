@@ -8,19 +8,17 @@ can be part of no deadlock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-import psycopg2
 
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.instants import rfc3339
 from customer_timeline.projections.lifecycle import Schedule, StageEntry, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.postgres.copy_text import uuid_array
-from customer_timeline.projections.postgres.errors import translated, translating
 from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.postgres.sweeper_session import SweeperSession
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.projections.sweeping import (
     Announced,
@@ -60,18 +58,17 @@ class SweepStore:
     def __init__(
         self, connect: Callable[[], Connection], projection: CustomerProjection, rules: StageRules, *, version: str
     ) -> None:
-        self._connect = connect
+        self._session = SweeperSession(connect, {"jit": "off"})
         self._projection = projection
         self._rules = rules
         self._version = version
         self._sql = named_queries("sweeper.sql")
-        self._connection: Connection | None = None
 
     def horizon_us(self, topic: str, partitions: int) -> int | None:
         """Until when everything that the log recorded is applied; None while some partition has not been read at all,
         or the tables are of another version.
         """
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             if self._in_force(cursor) is None:
                 return None
             cursor.execute(self._sql["horizon"], {"topic": topic})
@@ -80,7 +77,7 @@ class SweepStore:
 
     def sweep(self, horizon_us: int, limit: int) -> Swept:
         """Tell what became due until `horizon_us`, of at most `limit` customers, in one transaction."""
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             if self._in_force(cursor) is None:
                 return Swept(0, {}, 0)
             cursor.execute(self._sql["lock_due"], {"horizon": horizon_us, "limit": limit})
@@ -115,7 +112,7 @@ class SweepStore:
         """Assess customers that other rules assessed, `limit` or a few more; returns how many. What that changes of the
         past is told by `sweep`. None are, while other rules than these are in force.
         """
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             if self._in_force(cursor) != self._rules.version:
                 return 0
             cursor.execute(self._sql["lock_other_rules"], {"rules": self._rules.version, "limit": limit})
@@ -131,10 +128,7 @@ class SweepStore:
 
     def close(self) -> None:
         """Give the connection back; safe to call twice."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with translating():
-                connection.close()
+        self._session.close()
 
     def _in_force(self, cursor: Cursor) -> str | None:
         """The version of the rules in force; None where the tables are of another projection version."""
@@ -181,31 +175,6 @@ class SweepStore:
             cursor.execute(self._sql["insert_announcements"], {"rows": _json(rows)})
         if changes:
             cursor.execute(self._sql["insert_changes"], {"rows": _json(changes)})
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-                with self._connection.cursor() as cursor:
-                    cursor.execute("SET idle_in_transaction_session_timeout = '10s'")
-                    cursor.execute("SET jit = off")
-                self._connection.commit()
-            with self._connection.cursor() as cursor:
-                yield cursor
-            self._connection.commit()
-        except psycopg2.Error as error:
-            self._abandon()
-            raise translated(error) from error
-        except BaseException:
-            self._abandon()
-            raise
-
-    def _abandon(self) -> None:
-        # A broken or half-done connection is never used again.
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.closed:
-            connection.close()
 
 
 def _columns(customer_id: str, schedule: Schedule, standing: Standing, at_us: int) -> dict[str, Any]:

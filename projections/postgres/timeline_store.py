@@ -130,6 +130,11 @@ def _row(event: DecodedEvent, raw: FetchedRecord, digest: str, recorded: str) ->
     )
 
 
+def decode_stored(codec: Codec, value: str, recorded_at: datetime) -> DecodedEvent:
+    """An event of the timeline, as the codec would hand it over."""
+    return codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
+
+
 class TimelineStore:
     """Writes a batch's events; see `Stored`. Lives as long as one connection."""
 
@@ -176,7 +181,7 @@ class TimelineStore:
 
     def decode_stored(self, value: str, recorded_at: datetime) -> DecodedEvent:
         """A stored event, as the codec would hand it over: the fold of a history starts here."""
-        return self._codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
+        return decode_stored(self._codec, value, recorded_at)
 
     def _known(self, event_ids: Iterable[str]) -> Mapping[str, tuple[str, int]]:
         """Of given events, those in the timeline: hash of the record, and when the log took it in (microseconds)."""

@@ -17,10 +17,11 @@ from direct_journal import FIRST_APPEND, DirectRun, random_turns
 from generators import Shape, seeded_log, shuffled
 from log_shapes import BATCHES, CROWDED, TINY, WIDE
 from memory_cut_reader import MemoryCutReader
+from partial_table import build_all
 from pipeline import POLICY, SCHEMA, SECRET, ZONE
 from reference.log_model import Record, log_then
 
-from customer_timeline.projections.calendar import BusinessCalendar
+from customer_timeline.projections.calendar import DAY_US, BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.cuts import NO_CUT, Cut, IdentityAt, Past
 from customer_timeline.projections.differences import Difference
@@ -54,6 +55,9 @@ async def cut_differences(url: str, seed: int, shape: Shape, cuts: int) -> list[
         random_turns(random, workers, random.choice(BATCHES)),
     )
     assert run.difference() == ""
+    if random.random() < 0.5:
+        # A year later, so that every month has settled.
+        build_all(url, CODEC, PROJECTION, INSTANTS[0] + 365 * DAY_US)
     records = run.records()
     reader = PostgresCutReader(url, SCHEMA, CODEC, POLICY, PROJECTION, RULES)
     memory = MemoryCutReader(lambda: records, codec=CODEC, policy=POLICY, projection=PROJECTION, rules=RULES)

@@ -40,16 +40,19 @@ class Mutation:
 SQL = "projections/postgres/projector.sql"
 # The statement that locks sees a row as it is when the lock is granted; a join in it, as it was when the wait began.
 LOCK = (
-    r"SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, swept_us, sweep_us, "
-    r"announce_from_us FROM customer\n"
+    r"SELECT customer_id::text, gen, contested, facts::text, schedule::text, rules, partial_until_us, swept_us, "
+    r"sweep_us,\n"
+    r"    announce_from_us FROM customer\n"
     r"WHERE customer_id = ANY \(%\(ids\)s::uuid\[\]\) ORDER BY customer_id FOR UPDATE"
 )
 READ_BEFORE_LOCK = (
     "WITH held AS MATERIALIZED (SELECT customer_id FROM customer\n"
     "    WHERE customer_id = ANY (%(ids)s::uuid[]) ORDER BY customer_id FOR UPDATE)\n"
-    "SELECT c.customer_id::text, c.gen, c.contested, c.facts::text, c.schedule::text, c.rules, c.swept_us,\n"
-    "    c.sweep_us, c.announce_from_us FROM held JOIN customer c USING (customer_id)"
+    "SELECT c.customer_id::text, c.gen, c.contested, c.facts::text, c.schedule::text, c.rules, c.partial_until_us,\n"
+    "    c.swept_us, c.sweep_us, c.announce_from_us FROM held JOIN customer c USING (customer_id)"
 )
+BUILDER_SQL = "projections/postgres/partials.sql"
+PARTIALS = "tests/projections_postgres/test_partial_states.py"
 MUTATIONS = (
     Mutation(
         "an event is in the timeline once, whoever else brings it at the same time",
@@ -107,6 +110,41 @@ MUTATIONS = (
         r"        self\.known\.update\(self\.read\(news\)\)\n",
         "",
         (f"{LAW}::test_a_first_sighting_that_another_worker_wrote_is_not_overwritten_by_a_later_one",),
+    ),
+    Mutation(
+        "a span is watched under the customer's lock",
+        BUILDER_SQL,
+        r"(?<=WHERE customer_id = %\(customer\)s) FOR UPDATE SKIP LOCKED",
+        "",
+        (f"{PARTIALS}::test_a_worker_that_takes_the_customer_while_events_are_counted_is_not_overtaken",),
+    ),
+    Mutation(
+        "a hole is filled only if its events are still those that were folded",
+        BUILDER_SQL,
+        r" AND gen = %\(gen\)s(?= FOR UPDATE SKIP LOCKED)",
+        "",
+        (f"{PARTIALS}::test_a_span_that_changed_while_it_was_folded_is_not_filled",),
+    ),
+    Mutation(
+        "whoever opens a span renews its gen",
+        SQL,
+        r"UPDATE partial_state p SET facts = NULL, gen = %\(gen\)s",
+        "UPDATE partial_state p SET facts = NULL",
+        (f"{PARTIALS}::test_a_span_that_changed_while_it_was_folded_is_not_filled",),
+    ),
+    Mutation(
+        "a correction opens the span in which the event was",
+        "projections/postgres/partial_store.py",
+        r"\*\(one for replacement in replaced for one in replacement\)",
+        "*(replacement.event for replacement in replaced)",
+        (f"{PARTIALS}::test_a_correction_opens_where_the_event_was_and_where_it_is_now",),
+    ),
+    Mutation(
+        "a customer that is folded again knows the partial states of the things that came along",
+        "projections/postgres/partial_store.py",
+        r"if until_us is not None:\n            self\._until\[customer_id\] = until_us",
+        "if until_us is not None:",
+        (f"{PARTIALS}::test_an_order_that_changes_hands_takes_its_partial_states_along",),
     ),
 )
 
