@@ -122,6 +122,7 @@ LIFECYCLE: Final[dict[str, Any]] = {
     "satisfaction": {"answers": 0, "csat": None, "nps": None},
     "rules_version": "1-b9d41002",
     "at": "2026-06-20T08:00:00Z",
+    "cut": None,
 }
 
 CUSTOMERS: Final[dict[str, Any]] = {

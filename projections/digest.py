@@ -27,6 +27,8 @@ class Coverage(NamedTuple):
 _RECORDED = "when the log took it in: another log of the same events has other times"
 _PLACED = "where the record stands in the log"
 _WRITTEN = "right when the row was written; the schedule says the same for every instant"
+_OF_THE_CONTENT = "follows from the content, which `content_hash` says"
+_PARTIAL = "a help for reading: derived from the timeline, and built when there is time"
 _TOLD = "what was announced and when depends on when events arrived"
 
 COVERAGE: Final[Mapping[str, Coverage]] = MappingProxyType(
@@ -56,6 +58,8 @@ COVERAGE: Final[Mapping[str, Coverage]] = MappingProxyType(
             {
                 "recorded_at": _RECORDED,
                 "event": "of one content in several spellings the one that came first; `content_hash` says the content",
+                "names": _OF_THE_CONTENT,
+                "thing_ids": _OF_THE_CONTENT,
             },
         ),
         "identifier": Coverage(
@@ -105,6 +109,8 @@ COVERAGE: Final[Mapping[str, Coverage]] = MappingProxyType(
                 "swept_us": _TOLD,
                 "sweep_us": _TOLD,
                 "announce_from_us": _TOLD,
+                "partial_until_us": _PARTIAL,
+                "partial_due_us": _PARTIAL,
             },
         ),
         "dead_letter": Coverage(
@@ -134,6 +140,8 @@ TABLES_LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "projector_offset": "where the workers stand; the answer names the positions beside the digests",
         "projection_meta": "which code and settings wrote the tables; the answer names the projection version",
         "schema_migration": "how the tables came about",
+        "worker_name": "who works just now",
+        "partial_state": _PARTIAL,
     }
 )
 """The tables outside the law, each with the reason."""

@@ -63,6 +63,7 @@ async def test_a_list_says_who_has_a_stage_since_when_and_how_many_have_each(cli
         "counts": {"prospect": 1, "new": 1, "active": 0, "loyal": 0, "at_risk": 1, "churned": 0, "won_back": 0},
         "at": "2026-04-01T12:00:00Z",
         "next_cursor": None,
+        "cut": None,
     }
 
 

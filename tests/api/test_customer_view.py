@@ -112,6 +112,7 @@ async def test_the_view_holds_all_that_is_known_of_a_customer(client: MakeClient
             "by_currency": {USD: {"gross": "19.75", "refunds": "2.50", "net": "17.25", "cost": "5.00"}},
             "median_gap_days": 4,
         },
+        "cut": None,
     }
     assert {(i["kind"], i["value"]) for i in view["identifiers"][2:]} == {("crm_id", "C-7"), WECHAT}
     assert set(view["former_ids"]) == {ann_id, identifier_id("crm_id", "C-7"), identifier_id(*WECHAT)}

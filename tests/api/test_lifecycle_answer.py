@@ -95,6 +95,7 @@ async def test_a_lifecycle_says_where_the_customer_stands_why_what_was_and_what_
         "satisfaction": {"answers": 0, "csat": None, "nps": None},
         "rules_version": StageRules().version,
         "at": "2026-04-20T12:00:00Z",
+        "cut": None,
     }
 
 

@@ -48,11 +48,13 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
     assert set(document["paths"]) == {
         "/v1/customers",
         "/v1/customers/{ref}",
+        "/v1/customers/{ref}/diff",
         "/v1/customers/{ref}/identity",
         "/v1/customers/{ref}/identity/why",
         "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
         "/v1/identity/review",
+        "/v1/reports/late-events",
         "/livez",
         "/readyz",
         "/metrics",

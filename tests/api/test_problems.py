@@ -165,7 +165,7 @@ async def test_the_access_log_holds_the_template_and_nothing_of_the_caller(
         (view, 400),
         (timeline, 400),
         (timeline, 422),
-        ("/v1/customers/{ref}/lifecycle", 200),
+        ("/v1/customers/{ref}/lifecycle", 422),
         ("/v1/customers", 422),
         ("(unmatched)", 404),
         (view, 500),
