@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: measures the worker beside its peers, freshness, the API, and growth; see --help.
+"""`python -m benchmarks.run`: the worker beside its peers, freshness, the API, growth, hard identity; see --help.
 
 Starts its own Kafka and Postgres unless told where they are; the topics and databases that it makes go away with it.
 """
@@ -20,6 +20,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.database import Databases
 from benchmarks.freshness import freshness
 from benchmarks.growth import by_customers, by_history
+from benchmarks.identity import identity_costs
 from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
 from benchmarks.report import markdown, publish_figures, write
@@ -28,7 +29,7 @@ from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth")
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity")
 # Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
 _SCENARIOS = {
     "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
@@ -45,7 +46,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="20,000 events, 5,000 customers, one run each: about two minutes"
     )
     parser.add_argument(
-        "--full", action="store_true", help="growth up to a million customers and 100,000 events of one"
+        "--full",
+        action="store_true",
+        help="growth up to a million customers, 100,000 events of one or of a value",
     )
     parser.add_argument("--events", type=int, help="measured records of each topic (200,000)")
     parser.add_argument("--customers", type=int, help="customers known before the measured stretch (50,000)")
@@ -127,6 +130,9 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
         lengths = (10, 1_000, 100_000) if options.full else (10, 1_000)
         result["by_customers"] = by_customers(bench, sizes, options.events // 2, options.repetitions, say)
         result["by_history"] = by_history(bench, lengths, options.events // 20, options.repetitions, say)
+    if "identity" in options.parts:
+        shared_events = 100_000 if options.full else options.events // 10
+        result["identity"] = identity_costs(bench.databases, options.batch, options.repetitions + 2, shared_events, say)
     return result
 
 

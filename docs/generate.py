@@ -13,7 +13,7 @@ from pathlib import Path
 
 from customer_timeline.producers import generate as builders
 from customer_timeline.schemas.json_schema import RELEASED_FILE, check_released, schema_texts
-from docs.generators import asyncapi, command_line, database, events, http_api, mapping, settings
+from docs.generators import asyncapi, command_line, database, digest, events, http_api, mapping, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -26,6 +26,7 @@ PAGES: Mapping[Path, Generator] = {
     REFERENCE / "asyncapi.yaml": asyncapi.page,
     REFERENCE / "cli.md": command_line.page,
     REFERENCE / "database.md": database.page,
+    REFERENCE / "digest.md": digest.page,
     REFERENCE / "events.md": events.page,
     REFERENCE / "mapping.md": mapping.page,
     REFERENCE / "settings.md": settings.page,

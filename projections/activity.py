@@ -6,6 +6,7 @@ the order of events does not matter.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final, TypedDict
 
 from customer_timeline.projections import spells
@@ -39,6 +40,7 @@ def initial() -> ActivityFacts:
     return {"events": 0, "signs_of_life": 0, "by_channel": {}, "by_type": {}, "by_month": {}}
 
 
+@cache
 def type_without_version(event_type: str) -> str:
     """`purchase.completed` for `purchase.completed.v1`: a newer version of a type is still that type to a reader."""
     return event_type.rpartition(".v")[0] or event_type

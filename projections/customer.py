@@ -1,7 +1,7 @@
 """The customer: one state per customer, folded from the events that are theirs.
 
 Facts that merge (design: states are a commutative, associative combine over disjoint sets of events): activity for
-every event, and what single types add, found by the class of their data in `_FOLDS`. Called by the projector (apply,
+every event, and what single types add, found by the class of their data in `FOLDS`. Called by the projector (apply,
 combine, encode, decode, columns) and by the API's reader (decode, describe). Judgements (stage, flags) are derived
 elsewhere, from facts and a time.
 
@@ -149,7 +149,7 @@ def _survey_answered(facts: CustomerFacts, event: DecodedEvent, calendar: Busine
 
 # What a type adds beyond activity. A new type that carries facts adds a module with a fold, a combine and a describe, a
 # slot in CustomerFacts and a line here; a type without an entry is activity only.
-_FOLDS: Final[dict[type[TouchpointData], Fold]] = {
+FOLDS: Final[dict[type[TouchpointData], Fold]] = {
     ProfileUpdated: _profile_updated,
     AccountUpdated: _account_updated,
     PreferenceStated: _preference_stated,
@@ -200,7 +200,7 @@ class CustomerProjection:
                 bounds[0] = us
             elif us > bounds[1]:
                 bounds[1] = us
-        fold = _FOLDS.get(type(event.data))
+        fold = FOLDS.get(type(event.data))
         if fold is not None:
             fold(facts, event, self.calendar)
 

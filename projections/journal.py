@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from customer_timeline.schemas.decoded import EPOCH, DecodedEvent
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
@@ -59,6 +60,10 @@ class Placed(NamedTuple):
 
     event: DecodedEvent
     raw: FetchedRecord
+
+
+# As the constructor, which is a Python frame each time.
+as_placed: Final[Callable[[tuple[DecodedEvent, FetchedRecord]], Placed]] = partial(tuple.__new__, Placed)
 
 
 class Rejected(NamedTuple):

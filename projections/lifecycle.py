@@ -8,7 +8,7 @@ schedule of the facts until t. docs/explanation/stages.md says the rules in word
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Literal, NamedTuple
@@ -126,19 +126,19 @@ def _won_back(found: Conditions, rules: StageRules) -> list[Interval]:
 
 def entry_at(schedule: Schedule, at_us: int) -> StageEntry | None:
     """The entry that holds at an instant; None before the first event."""
-    index = bisect_right(schedule, at_us, key=_from_us)
+    index = _begun(schedule, at_us)
     return schedule[index - 1] if index else None
 
 
 def next_change_us(schedule: Schedule, at_us: int) -> int | None:
     """When the first entry after an instant begins; None where the one at that instant lasts for ever."""
-    index = bisect_right(schedule, at_us, key=_from_us)
+    index = _begun(schedule, at_us)
     return schedule[index].from_us if index < len(schedule) else None
 
 
 def stage_since_us(schedule: Schedule, at_us: int) -> int | None:
     """Since when the stage of an instant holds: an entry also begins where nothing but a flag changes."""
-    index = bisect_right(schedule, at_us, key=_from_us) - 1
+    index = _begun(schedule, at_us) - 1
     if index < 0:
         return None
     while index and schedule[index - 1].stage == schedule[index].stage:
@@ -146,5 +146,7 @@ def stage_since_us(schedule: Schedule, at_us: int) -> int | None:
     return schedule[index].from_us
 
 
-def _from_us(entry: StageEntry) -> int:
-    return entry.from_us
+def _begun(schedule: Schedule, at_us: int) -> int:
+    """How many entries have begun at an instant."""
+    # An entry that begins at an instant is greater than the tuple of it, so no key has to be called.
+    return bisect_left(schedule, (at_us + 1,))

@@ -6,12 +6,13 @@ changes by itself (`projections.lifecycle`); what is decided here is only who is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 from customer_timeline.projections.calendar import DAY_US
-from customer_timeline.projections.lifecycle import Flag, Schedule, Stage, StageEntry, as_entry
+from customer_timeline.projections.lifecycle import Flag, Schedule, Stage, StageEntry, as_entry, next_change_us
 
 HISTORIC_DAYS: Final = 7
 """A transition older than this when it is first computed is history: an import announces nothing."""
@@ -25,6 +26,10 @@ class Standing(NamedTuple):
     swept_us: int | None
     sweep_us: int | None
     announce_from_us: int
+
+
+# As the constructor, which is a Python frame each time.
+as_standing: Final[Callable[[tuple[int | None, ...]], Standing]] = partial(tuple.__new__, Standing)
 
 
 class Announced(NamedTuple):
@@ -61,9 +66,9 @@ def after_fold(schedule: Schedule, before: Sequence[Standing], earliest_us: int 
     unchanged.
     """
     fresh_from_us = now_us - HISTORIC_DAYS * DAY_US
-    announce_from_us = max((standing.announce_from_us for standing in before), default=fresh_from_us)
+    announce_from_us = max([standing.announce_from_us for standing in before], default=fresh_from_us)
     appointments = [standing.sweep_us for standing in before if standing.sweep_us is not None]
-    if earliest_us is None or not any(sweep_us < earliest_us for sweep_us in appointments):
+    if earliest_us is None or not appointments or min(appointments) >= earliest_us:
         # Nothing before the new events waits to be told, and what they bring to light may be long over.
         announce_from_us = max(announce_from_us, fresh_from_us)
     swept = [standing.swept_us for standing in before if standing.swept_us is not None]
@@ -137,13 +142,15 @@ def _same(one: Announced, customer_id: str, entry: StageEntry) -> bool:
 
 def _first(schedule: Schedule, from_us: int) -> int | None:
     """When the first entry that begins at `from_us` or later does."""
-    return next((entry.from_us for entry in schedule if entry.from_us >= from_us), None)
+    return next_change_us(schedule, from_us - 1)
 
 
-def _least(ahead: int | None, known: Iterable[int]) -> int | None:
+def _least(ahead: int | None, known: Sequence[int]) -> int | None:
     """The earlier of what lies ahead and what was noted before.
 
     An appointment is only moved forward: nearly every event puts the next change off, and writing that down each time
     would move the row in the index. The sweeper comes once too early instead.
     """
-    return min((*known, *(() if ahead is None else (ahead,))), default=None)
+    if ahead is None:
+        return min(known, default=None)
+    return min(ahead, *known) if known else ahead

@@ -103,7 +103,9 @@ class Codec:
         data: TouchpointData = event.data
         facts = self._facts[type(data)]
         identifiers, things, notes, decides = self._name(event, facts)
-        recorded = recorded_at(event, appended_at, recorded_header)
+        recorded = appended_at
+        if recorded_header is not None or event.recordedtime is not None:
+            recorded = recorded_at(event, appended_at, recorded_header)
         occurred = occurred_at(event, recorded, self.max_future)
         if facts.usual is not None and data.actor is None and not data.automated:  # type: ignore[attr-defined]
             actor, life = facts.usual

@@ -14,6 +14,7 @@ from customer_timeline.projections.journal import (
     Rejected,
     Span,
     appended_at,
+    as_placed,
 )
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import EPOCH
@@ -49,7 +50,7 @@ def decode_batch(
             except InvalidEvent as error:
                 rejected.append(Rejected(Record.of(raw), error))
             else:
-                placed.append(Placed(event, raw))
+                placed.append(as_placed((event, raw)))
         if found:
             spans[partition] = Span(next_offsets[partition], found[-1].offset + 1, appended_at(found[-1]))
     return Batch(topic, placed, rejected, spans)

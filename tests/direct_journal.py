@@ -8,7 +8,7 @@ the next, and what batches of any size do to each other, is found here a hundred
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -21,6 +21,8 @@ from reference.log_model import Record, reference
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.digest import CustomerDigest, TableDigest
+from customer_timeline.projections.postgres.digests import digest_snapshot
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.settings import Settings
@@ -89,6 +91,11 @@ class DirectRun:
     def records(self) -> list[Record]:
         """The log, as the reference reads it."""
         return [Record(r.value, _instant(r.timestamp), r.partition, r.offset) for q in self._queues() for r in q]
+
+    def digests(self) -> tuple[Mapping[str, TableDigest], tuple[CustomerDigest, ...]]:
+        """What the product itself says that the tables say: by table, and by customer."""
+        with digest_snapshot(lambda: psycopg2.connect(self.url, options=f"-c search_path={SCHEMA}")) as snapshot:
+            return snapshot.view().tables, tuple(snapshot.customers())
 
     def _queues(self) -> list[list[_Fetched]]:
         queues: list[list[_Fetched]] = [[] for _ in range(max(partition for partition, _ in self.log) + 1)]

@@ -3,8 +3,8 @@
 People with several identifiers, events that glue two of them, phones of a household, values shared by many, two
 member ids that meet, things whose owner comes late, corrections, conflicting duplicates, retractions before and after
 their event, decisions of operators both ways with corrections and retractions of their own, plain duplicates, other
-spellings of the same content, late events, and broken records. Pure: the same seed gives the same bytes. No order of
-the log is meant: `shuffled` gives others.
+spellings of the same content, late events, and broken records; every type of the catalogue where the shape asks for it.
+Pure: the same seed gives the same bytes. No order of the log is meant: `shuffled` and `nearly_in_time` give others.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.json_schema import example_event
+from customer_timeline.schemas.touchpoint import TouchpointData
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Event = dict[str, Any]
@@ -47,6 +51,7 @@ class Shape:
     decisions: int = 6
     crowds: int = 2
     member_percent: int = 50
+    any_type_percent: int = 0  # of any type of the catalogue; the others of the dozen that matter most
 
 
 @dataclass
@@ -92,6 +97,21 @@ def shuffled(log: list[Sent], seed: int, *, twice_percent: int = 0) -> list[Sent
     out = [sent for sent in log for _ in range(2 if random.randrange(100) < twice_percent else 1)]
     random.shuffle(out)
     return out
+
+
+def nearly_in_time(log: list[Sent], seed: int, *, late_percent: int = 10, late_days: int = 400) -> list[Sent]:
+    """The same facts as they happened, but some of them late by up to `late_days`. What has no time comes anywhere."""
+    random = Random(seed)
+
+    def arrives(sent: Sent) -> float:
+        late = random.random() * late_days if random.randrange(100) < late_percent else 0.0
+        try:
+            happened = datetime.fromisoformat(json.loads(sent.value)["time"])
+        except ValueError:  # cut in the middle
+            happened = START + timedelta(days=random.random() * late_days)
+        return happened.timestamp() + late * 86_400
+
+    return [sent for _, _, sent in sorted((arrives(sent), place, sent) for place, sent in enumerate(log))]
 
 
 def _first_value(event: Event) -> bytes:
@@ -236,6 +256,47 @@ def _delivery(writer: _Writer) -> tuple[str, dict[str, Any]]:
     return "delivery.completed", {"order_id": _order(writer)}
 
 
+_THINGS = ("order_id", "contract_id", "opportunity_id", "case_id", "followup_id")
+_ANY_TYPE = tuple(model for model in CATALOGUE.values() if model.listed)
+
+
+def _any_type(writer: _Writer) -> Event:
+    """The example of any type, about other people, things, amounts and days; at times about nobody."""
+    r = writer.random
+    model = r.choice(_ANY_TYPE)
+    data = {**example_event(model)["data"], **_varied(writer, model)}
+    names_thing = bool(data.keys() & set(_THINGS))
+    if model.concerns_customer:
+        nobody = r.random() < 0.3 and (names_thing or model.customer_optional)
+        data["identifiers"] = [] if nobody else _named(writer)
+        if nobody and not names_thing:
+            del data["channel"]
+    return _event(writer, model.type_name.rpartition(".v")[0], data)
+
+
+def _varied(writer: _Writer, model: type[TouchpointData]) -> dict[str, Any]:
+    """Other values for what the example says about things, money, days and opinions."""
+    r = writer.random
+    data = example_event(model)["data"]
+    things = {"order_id": _order(writer), "case_id": _case(writer)}
+    for field_name in ("contract_id", "opportunity_id", "followup_id"):
+        things[field_name] = f"crm:{r.randrange(1 + writer.shape.events // 40)}"
+    changes: dict[str, Any] = {name: value for name, value in things.items() if name in data and r.random() < 0.9}
+    changes |= {name: _money(writer) for name in ("total", "budget", "value") if name in data}
+    if "items" in data:
+        changes["items"] = None  # they say a currency only through the total
+    if {"starts_on", "ends_on"} <= data.keys():
+        changes |= {"starts_on": f"2024-{r.randint(1, 12):02d}-01", "ends_on": f"202{r.randint(5, 6)}-01-31"}
+    elif "ends_on" in data:
+        changes["ends_on"] = f"202{r.randint(5, 7)}-06-30"
+    if "csat" in data:
+        changes |= {"csat": r.randint(1, 5), "nps": r.randint(0, 10)}
+    for field_name in ("identifier", "referred"):
+        if field_name in data:
+            changes[field_name] = r.choice(r.choice(writer.people).identifiers)
+    return changes
+
+
 _PLAIN: tuple[Callable[[_Writer], tuple[str, dict[str, Any]]], ...] = (_profile, _call, _mail, _visit, _survey)
 _DECISIONS = ("identity.linked", "identity.unlinked")
 _WITH_THINGS: tuple[Callable[[_Writer], tuple[str, dict[str, Any]]], ...] = (_purchase, _complaint, _delivery)
@@ -243,6 +304,8 @@ _WITH_THINGS: tuple[Callable[[_Writer], tuple[str, dict[str, Any]]], ...] = (_pu
 
 def _touchpoint(writer: _Writer) -> Event:
     r = writer.random
+    if writer.shape.any_type_percent and r.randrange(100) < writer.shape.any_type_percent:
+        return _any_type(writer)
     with_thing = r.randrange(100) < writer.shape.thing_percent
     kind, data = r.choice(_WITH_THINGS if with_thing else _PLAIN)(writer)
     anonymous = with_thing and r.random() < 0.45  # a carrier knows the order, a desk its case, neither the person

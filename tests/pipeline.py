@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,6 +20,8 @@ from worker_farm import Farm, Trap, Worker
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.digest import CustomerDigest, TableDigest
+from customer_timeline.projections.postgres.digests import digest_snapshot
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -118,10 +120,18 @@ class Pipeline:
         )
         return "\n".join(str(row) for row in [*offsets, *backends])
 
-    def check(self, expected: Digest | None = None) -> None:
-        """The tables say what they must, down to when the log took each event in."""
-        found = difference(expected or self.expected(), digest_of(self.url), recorded=True)
+    def check(self, expected: Digest | None = None, *, recorded: bool = True) -> None:
+        """The tables say what they must, down to when the log took each event in.
+
+        `recorded` is false where `expected` is of another log with the same events.
+        """
+        found = difference(expected or self.expected(), digest_of(self.url), recorded=recorded)
         assert not found, f"{found}\n{self.last_words()}"
+
+    def digests(self) -> tuple[Mapping[str, TableDigest], tuple[CustomerDigest, ...]]:
+        """What the product itself says that the tables say: by table, and by customer."""
+        with digest_snapshot(self._connect) as snapshot:
+            return snapshot.view().tables, tuple(snapshot.customers())
 
     def last_words(self, lines: int = 4) -> str:
         """The end of every worker's output."""

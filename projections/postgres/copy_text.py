@@ -1,9 +1,14 @@
-"""Rows in the text format of COPY. The hot path writes thousands of rows a batch; COPY is the fastest way in."""
+"""Rows in the text format of COPY, and columns as literals of arrays: how the hot path hands thousands of values over.
+
+An array that the driver writes is an expression of as many constants, which the server parses and folds one by one; a
+literal is one constant, read in one go. Measured for new identifiers: two thirds of the time on both sides.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +36,32 @@ def optional(text: str | None) -> str:
 def uuid_array(ids: Iterable[str]) -> str:
     """A uuid[] literal; ids are canonical UUID text, so nothing needs quoting."""
     return "{" + ",".join(ids) + "}"
+
+
+def optional_uuid_array(ids: Iterable[str | None]) -> str:
+    """A uuid[] literal with a null for each None."""
+    return "{" + ",".join(["NULL" if one is None else one for one in ids]) + "}"
+
+
+def instant_array(instants: Iterable[datetime | None]) -> str:
+    """A timestamptz[] literal with a null for each None."""
+    return "{" + ",".join(["NULL" if instant is None else instant.isoformat() for instant in instants]) + "}"
+
+
+def boolean_array(values: Iterable[bool]) -> str:
+    """A boolean[] literal."""
+    return "{" + ",".join(["t" if value else "f" for value in values]) + "}"
+
+
+def text_array(texts: Iterable[str | None]) -> str:
+    """A text[] literal with a null for each None."""
+    return "{" + ",".join(["NULL" if text is None else f'"{_quoted(text)}"' for text in texts]) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or '"' in text:
+        return text.replace("\\", "\\\\").replace('"', '\\"')
+    return text
 
 
 def copy_rows(cursor: Cursor, statement: str, rows: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from customer_timeline.projections.lifecycle import Schedule, entry_at, next_cha
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, uuid_array
 from customer_timeline.projections.postgres.identity_decision import CustomerPlan, Settlement
 from customer_timeline.projections.postgres.partial_store import PartialStore
-from customer_timeline.projections.reassessment import schedule_after
+from customer_timeline.projections.reassessment import schedule_after, stands_after
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.projections.sweeping import after_fold, assessed_at, decoded, encoded
 from customer_timeline.schemas.decoded import DecodedEvent
@@ -95,25 +95,34 @@ class CustomerStore:
 
     def _stage(self, plan: CustomerPlan, facts: CustomerFacts, events: Sequence[DecodedEvent], now_us: int) -> str:
         """The fields from `schedule` on: what the stages are, and where the sweeper stands."""
-        earliest_us = min(event.occurred_us for event in events) if events and plan.refold is None else None
-        schedule = self._schedule(plan, facts, earliest_us)
+        earliest_us = min([event.occurred_us for event in events]) if events and plan.refold is None else None
+        schedule, text = self._schedule(plan, facts, events, earliest_us)
         standing = after_fold(schedule, [row.standing for row in plan.combine], earliest_us, now_us)
         at_us = assessed_at(standing, now_us)
         entry, until_us = entry_at(schedule, at_us), next_change_us(schedule, at_us)
         stage, flags, from_us = (entry.stage, entry.flags, entry.from_us) if entry else (NULL, (), NULL)
         return (
-            f"{orjson.dumps(encoded(schedule)).decode()}\t{self._rules.version}\t{stage}\t{{{','.join(flags)}}}\t{from_us}\t"
+            f"{text}\t{self._rules.version}\t{stage}\t{{{','.join(flags)}}}\t{from_us}\t"
             f"{_number(until_us)}\t{_number(standing.swept_us)}\t{_number(standing.sweep_us)}\t"
             f"{standing.announce_from_us}"
         )
 
-    def _schedule(self, plan: CustomerPlan, facts: CustomerFacts, earliest_us: int | None) -> Schedule:
-        """The schedule of `facts`: from the one that stands in the row, where events were added to just that."""
+    def _schedule(
+        self, plan: CustomerPlan, facts: CustomerFacts, events: Sequence[DecodedEvent], earliest_us: int | None
+    ) -> tuple[Schedule, str]:
+        """The schedule of `facts`, and as JSON: from the one that stands in the row, where events were added to just
+        that.
+        """
         rules, calendar = self._rules, self._projection.calendar
         if earliest_us is not None and len(plan.combine) == 1 and plan.combine[0].rules == rules.version:
-            before = decoded(orjson.loads(plan.combine[0].schedule))
-            return schedule_after(before, facts, rules, calendar, earliest_us)
-        return stage_schedule(facts, rules, calendar)
+            stored = plan.combine[0].schedule
+            before = decoded(orjson.loads(stored))
+            if stands_after(before, events, earliest_us):
+                return before, stored
+            schedule = schedule_after(before, facts, rules, calendar, earliest_us)
+        else:
+            schedule = stage_schedule(facts, rules, calendar)
+        return schedule, orjson.dumps(encoded(schedule)).decode()
 
 
 def _unchanged(plan: CustomerPlan) -> bool:

@@ -6,9 +6,10 @@ The last step of `identity_store`, under its locks and on its terms: `Decider` a
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from customer_timeline.projections.identity import customer_id_of, limit_of
 from customer_timeline.projections.postgres.copy_text import uuid_array
@@ -45,6 +46,11 @@ class CustomerPlan(NamedTuple):
     refold: tuple[str, ...] | None
 
 
+# As the constructors, which are a Python frame each time.
+as_locked: Final[Callable[[tuple[object, ...]], Locked]] = partial(tuple.__new__, Locked)
+as_plan: Final[Callable[[tuple[object, ...]], CustomerPlan]] = partial(tuple.__new__, CustomerPlan)
+
+
 class IdentityChange(NamedTuple):
     """An announcement: the customer that now is what `former` were."""
 
@@ -71,7 +77,7 @@ class Retry(Exception):  # noqa: N818 - control flow between these two modules
 
 
 class Groups:
-    """Union-find over customers and claimed identifiers."""
+    """Union-find over customers and claimed identifiers; whatever was not added stands alone."""
 
     def __init__(self) -> None:
         self._parent: dict[str, str] = {}
@@ -80,6 +86,10 @@ class Groups:
         self._parent.setdefault(node, node)
 
     def join(self, left: str, right: str) -> None:
+        if left == right:
+            return
+        self.add(left)
+        self.add(right)
         a, b = self._root(left), self._root(right)
         if a != b:
             self._parent[b] = a
@@ -111,8 +121,9 @@ class Decider:
     def run(self) -> Settlement:
         """Plans for every locked customer and claimed identifier; identifiers are repointed."""
         a = self._a
-        renamed = {a.node_of(i) for i in a.renamed}
-        changing = [g for g in self._groups.all() if len(g) > 1 or g[0] in a.claimed or g[0] in renamed]
+        for identifier_id in a.renamed:
+            self._groups.add(a.node_of(identifier_id))
+        changing = self._groups.all()
         old = {node for group in changing for node in group if node in a.rows}
         members = a.read_members(old) if old else {}
         by_customer: dict[str, list[str]] = {}
@@ -130,11 +141,10 @@ class Decider:
         for group, inside in unions:
             if not slow_nodes.intersection(group):
                 self._union(group, inside)
+        plans, deleted = self._settlement.plans, self._settlement.deleted
         for customer_id, row in a.rows.items():
-            if customer_id not in slow_nodes and customer_id not in self._settlement.deleted:
-                self._settlement.plans.setdefault(
-                    customer_id, CustomerPlan(customer_id, row.gen, row.contested, (row,), None)
-                )
+            if customer_id not in slow_nodes and customer_id not in deleted and customer_id not in plans:
+                plans[customer_id] = as_plan((customer_id, row.gen, row.contested, (row,), None))
         self._write_identifiers()
         return self._settlement
 
@@ -188,7 +198,8 @@ class Decider:
         return old | (graph.inside & a.claimed.keys())
 
     def _read_graph(self, seeds: set[str], overrides: Mapping[str, Known]) -> Graph:
-        graph = self._a.graphs.read(seeds, self._a.claimed)
+        a = self._a
+        graph = a.graphs.read(seeds, a.claimed, a.newly_shared, a.work.withdrawn_pairs | a.work.decided_pairs)
         for identifier_id, known in overrides.items():
             if identifier_id in graph.known:
                 graph.known[identifier_id] = known

@@ -6,7 +6,7 @@ evidence. Runs under the locks of every customer it touches; says so where one i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from customer_timeline.projections.identity import (
@@ -14,6 +14,7 @@ from customer_timeline.projections.identity import (
     Member,
     Pair,
     Resolution,
+    glues,
     last_decisions,
     resolve,
     standing_links,
@@ -49,13 +50,18 @@ class GraphReader:
         self._read_identifiers = read_identifiers
         self._read_members = read_members
 
-    def read(self, seeds: Iterable[str], overrides: Mapping[str, Known]) -> Graph:
+    def read(
+        self, seeds: Iterable[str], overrides: Mapping[str, Known], whole: Set[str], pairs: Iterable[Pair]
+    ) -> Graph:
         """Everything connected with `seeds` and with their customers' other members.
 
-        `overrides`: what this transaction knows better than the table (claimed identifiers).
+        `overrides`: what this transaction knows better than the table (claimed identifiers). A value of everybody has a
+        link to everybody, each refused for good: of identifiers that glue nobody only the links of pairs that were
+        decided are read, those of `pairs`, and all of those in `whole`.
         """
         graph = Graph()
         frontier = set(seeds)
+        self._add_links(graph, self._links.links_between(pairs), overrides)
         while frontier:
             self._learn(graph, frontier, overrides)
             # A customer is divided or kept as a whole: its members come along.
@@ -66,7 +72,7 @@ class GraphReader:
                 frontier |= members.keys()
             frontier -= graph.inside
             graph.inside |= frontier
-            frontier = self._neighbours(graph, frontier, overrides) - graph.inside if frontier else set()
+            frontier = self._neighbours(graph, frontier, overrides, whole) - graph.inside if frontier else set()
         return graph
 
     def _learn(self, graph: Graph, identifier_ids: Iterable[str], overrides: Mapping[str, Known]) -> None:
@@ -79,18 +85,29 @@ class GraphReader:
         if missing:
             graph.known.update(self._read_identifiers(missing))
 
-    def _neighbours(self, graph: Graph, frontier: set[str], overrides: Mapping[str, Known]) -> set[str]:
-        links = self._links.links_of(frontier)
+    def _neighbours(
+        self, graph: Graph, frontier: set[str], overrides: Mapping[str, Known], whole: Set[str]
+    ) -> set[str]:
         decisions = self._links.decisions_of(frontier)
-        ends = {end for link in links for end in link.pair} | {end for one in decisions for end in one.decision.pair}
-        self._learn(graph, ends, overrides)
-        graph.links.update({link.pair: link for link in links})
+        decided = {one.decision.pair for one in decisions}
+        members = members_of({i: graph.known[i] for i in frontier})
+        glueless = {i for i in frontier - whole if glues(members[i], self._policy)}
+        links = self._links.links_of(frontier - glueless)
+        links += self._links.links_between(pair for pair in decided if not glueless.isdisjoint(pair))
+        self._add_links(graph, links, overrides)
+        self._learn(graph, {end for pair in decided for end in pair}, overrides)
         graph.decisions.update({one.event_id: one for one in decisions})
         last = last_decisions(one.decision for one in decisions)
-        members = members_of(graph.known)
+        ends = {end for link in links for end in link.pair} | {end for pair in decided for end in pair}
         with_evidence = [one.link for one in links if one.link is not None]
-        standing, _ = standing_links(members, with_evidence, last, self._policy)
+        near = members_of({i: graph.known[i] for i in ends})
+        standing, _ = standing_links(near, with_evidence, last, self._policy)
         return {end for _, _, _, pair in standing for end in pair}
+
+    def _add_links(self, graph: Graph, links: Iterable[StoredLink], overrides: Mapping[str, Known]) -> None:
+        found = {link.pair: link for link in links}
+        graph.links.update(found)
+        self._learn(graph, {end for pair in found for end in pair}, overrides)
 
 
 def members_of(known: Mapping[str, Known]) -> dict[str, Member]:

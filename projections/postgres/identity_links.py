@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from customer_timeline.projections.evidence import Evidence, front
 from customer_timeline.projections.identity import Decision, Link, Pair
-from customer_timeline.projections.postgres.copy_text import uuid_array
+from customer_timeline.projections.postgres.copy_text import instant_array, optional_uuid_array, text_array, uuid_array
 from customer_timeline.projections.postgres.identity_work import DECISIONS
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 
@@ -114,6 +114,17 @@ class LinkStore:
             for a, b, occurred_us, event_id, refused in self._cursor.fetchall()
         ]
 
+    def links_between(self, pairs: Iterable[Pair]) -> list[StoredLink]:
+        """The links of these pairs, whichever end is the stronger."""
+        both = {ordered for a, b in pairs for ordered in ((a, b), (b, a))}
+        if not both:
+            return []
+        self._cursor.execute(self._sql["read_links"], _pair_columns(both))
+        return [
+            StoredLink((a, b), Link((a, b), occurred_us, event_id) if event_id else None, refused)
+            for a, b, occurred_us, event_id, _, refused in self._cursor.fetchall()
+        ]
+
     def decisions_of(self, identifier_ids: Iterable[str]) -> list[StoredDecision]:
         """Every decision about one of the identifiers."""
         self._cursor.execute(self._sql["decisions_of"], {"ids": uuid_array(identifier_ids)})
@@ -126,10 +137,11 @@ class LinkStore:
         """Write why links, and links that were decided (by event_id), join nobody; None where they do."""
         if links:
             columns = _pair_columns(links)
-            self._cursor.execute(self._sql["refuse_links"], {**columns, "refused": list(links.values())})
+            self._cursor.execute(self._sql["refuse_links"], {**columns, "refused": text_array(links.values())})
         if decisions:
             self._cursor.execute(
-                self._sql["refuse_decisions"], {"event_id": list(decisions), "refused": list(decisions.values())}
+                self._sql["refuse_decisions"],
+                {"event_id": uuid_array(decisions), "refused": text_array(decisions.values())},
             )
 
     def _read(self, pairs: Sequence[Pair]) -> dict[Pair, tuple[Evidence, ...]]:
@@ -155,10 +167,10 @@ class LinkStore:
             self._sql["write_links"],
             {
                 **_pair_columns(pairs),
-                "occurred_at": [from_micros(one.occurred_us) if one else None for one in least],
-                "event_id": [one.event_id if one else None for one in least],
-                "recorded_at": [from_micros(one.recorded_us) if one else None for one in least],
-                "refused": [None] * len(pairs),
+                "occurred_at": instant_array([from_micros(one.occurred_us) if one else None for one in least]),
+                "event_id": optional_uuid_array([one.event_id if one else None for one in least]),
+                "recorded_at": instant_array([from_micros(one.recorded_us) if one else None for one in least]),
+                "refused": text_array([None] * len(pairs)),
             },
         )
         further = [change for change in changes if change.before[1:] != change.after[1:]]
@@ -171,9 +183,9 @@ class LinkStore:
                 self._sql["write_evidence"],
                 {
                     **_pair_columns([pair for pair, _ in rows]),
-                    "event_id": [one.event_id for _, one in rows],
-                    "occurred_at": [from_micros(one.occurred_us) for _, one in rows],
-                    "recorded_at": [from_micros(one.recorded_us) for _, one in rows],
+                    "event_id": uuid_array(one.event_id for _, one in rows),
+                    "occurred_at": instant_array([from_micros(one.occurred_us) for _, one in rows]),
+                    "recorded_at": instant_array([from_micros(one.recorded_us) for _, one in rows]),
                 },
             )
 

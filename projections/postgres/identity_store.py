@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 from customer_timeline.projections.evidence import Evidence
 from customer_timeline.projections.identity import Pair, glues
 from customer_timeline.projections.journal import FencedError
-from customer_timeline.projections.postgres.copy_text import uuid_array
-from customer_timeline.projections.postgres.identity_decision import Decider, Groups, Locked, Retry, Settlement
+from customer_timeline.projections.postgres.copy_text import instant_array, optional_uuid_array, text_array, uuid_array
+from customer_timeline.projections.postgres.identity_decision import (
+    Decider,
+    Groups,
+    Locked,
+    Retry,
+    Settlement,
+    as_locked,
+)
 from customer_timeline.projections.postgres.identity_graph import GraphReader, members_of
 from customer_timeline.projections.postgres.identity_links import LinkChange, LinkStore
 from customer_timeline.projections.postgres.identity_work import (
@@ -27,7 +34,7 @@ from customer_timeline.projections.postgres.identity_work import (
 )
 from customer_timeline.projections.postgres.thing_store import Ownership
 from customer_timeline.projections.postgres.timeline_store import Stored, TimelineStore
-from customer_timeline.projections.sweeping import Standing
+from customer_timeline.projections.sweeping import as_standing
 from customer_timeline.schemas.decoded import from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -87,11 +94,11 @@ class IdentityStore:
             self._sql["claim_identifiers"],
             {
                 "identifier_id": uuid_array(unknown),
-                "kind": [work.named[i].kind for i in unknown],
-                "value": [work.named[i].value for i in unknown],
+                "kind": text_array([work.named[i].kind for i in unknown]),
+                "value": text_array([work.named[i].value for i in unknown]),
                 "customer_id": uuid_array(guess[i] for i in unknown),
-                "first_seen_at": [from_micros(s[0]) if s else None for s in sightings],
-                "first_event_id": [s[1] if s else None for s in sightings],
+                "first_seen_at": instant_array([from_micros(s[0]) if s else None for s in sightings]),
+                "first_event_id": optional_uuid_array([s[1] if s else None for s in sightings]),
             },
         )
         mine = {row[0] for row in self._cursor.fetchall()}
@@ -131,6 +138,7 @@ class Attempt:
         self.known: dict[str, Known] = {}
         self.rows: dict[str, Locked] = {}
         self.renamed: set[str] = set()
+        self.newly_shared: set[str] = set()
 
     def run(self, also: set[str]) -> Settlement:
         """Lock, check, write links, and decide who is who."""
@@ -167,10 +175,7 @@ class Attempt:
         )
         if customers:
             self.cursor.execute(self.sql["lock_customers"], {"ids": uuid_array(customers)})
-            self.rows = {
-                customer_id: Locked(customer_id, gen, contested, facts, schedule, rules, Standing(*standing), until_us)
-                for customer_id, gen, contested, facts, schedule, rules, until_us, *standing in self.cursor.fetchall()
-            }
+            self.rows = {row[0]: as_locked((*row[:6], as_standing(row[7:]), row[6])) for row in self.cursor.fetchall()}
         # A new statement: what stood when the locks were taken, not when the look-up began.
         current = self.read(unknown)
         stale = [i for i, known in remembered.items() if self._gen_of(known) != known.gen]
@@ -223,8 +228,8 @@ class Attempt:
             self.sql["write_sightings"],
             {
                 "identifier_id": uuid_array(sightings),
-                "first_seen_at": [from_micros(s[0]) if s else None for s in sightings.values()],
-                "first_event_id": [s[1] if s else None for s in sightings.values()],
+                "first_seen_at": instant_array([from_micros(s[0]) if s else None for s in sightings.values()]),
+                "first_event_id": optional_uuid_array([s[1] if s else None for s in sightings.values()]),
             },
         )
         for identifier_id, sighting in sightings.items():
@@ -300,6 +305,7 @@ class Attempt:
                 source = self.claimed if identifier_id in self.claimed else self.known
                 source[identifier_id] = self._about(identifier_id)._replace(shared=True)
             self.work.deciding.update(newly)
+            self.newly_shared.update(newly)
 
     def _too_many(self, identifier_id: str, partners: Mapping[str, int]) -> bool:
         policy = self.policy.of(self._about(identifier_id).kind)
@@ -317,15 +323,13 @@ class Attempt:
         groups = Groups()
         for identifier_id in self.claimed:
             groups.add(identifier_id)
-        for customer_id in self.rows:
-            groups.add(customer_id)
         slow: set[str] = {self.node_of(i) for i in self.work.must_decide if self._is_held(i)}
         for change in changes:
             nodes = [self.node_of(end) for end in change.pair if self._is_held(end)]
+            if change.after and any(node in self.rows and self.rows[node].contested for node in nodes):
+                slow.update(nodes)  # also where the link glues nobody: a decision may be about this very pair
             if len(nodes) < 2 or not change.after or self._glue_refusal(change.pair):
                 continue
-            if any(node in self.rows and self.rows[node].contested for node in nodes):
-                slow.update(nodes)
             if not change.before:
                 groups.join(*nodes)
         return Decider(self, groups, slow).run()

@@ -90,10 +90,11 @@ class IdentityWork:
 
     `named`: every identifier of the batch that may be new. `sightings`: least sighting of those with news.
     `evidence`: pairs with news. `pairs_lost`: pairs of superseded records, which count for sharing only. `holders`:
-    identifiers whose customers take events. `touched`: identifiers whose customers must be locked. `seen_elsewhere`:
-    named, with no news, so their customers need no lock unless they prove to be stale. `withdrawn`: identifiers of
-    replaced records. `tainted`: holders of replaced records. `moved`: owners whose customers won or lost events that
-    stood before. `deciding`: identifiers about which operators decided, or that were seen with too many others.
+    identifiers whose customers take events. `touched`: identifiers whose customers must be locked.
+    `seen_elsewhere`: named, with no news, so their customers need no lock unless they prove to be stale.
+    `withdrawn`: identifiers of replaced records. `decided_pairs`: pairs of decisions that came or went. `tainted`:
+    holders of replaced records. `moved`: owners whose customers won or lost events that stood before. `deciding`:
+    identifiers about which operators decided, or that were seen with too many others.
     """
 
     named: dict[str, Identifier] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class IdentityWork:
     deciding: set[str] = field(default_factory=set)
     decisions: list[DecodedEvent] = field(default_factory=list)
     decisions_gone: list[str] = field(default_factory=list)
+    decided_pairs: set[Pair] = field(default_factory=set)
     moved: frozenset[str] = frozenset()
 
     @property
@@ -181,9 +183,16 @@ def _gather_event(
 
 def _gather_decision(event: DecodedEvent, work: IdentityWork) -> None:
     work.decisions.append(event)
+    _gather_pair(event, work)
+
+
+def _gather_pair(event: DecodedEvent, work: IdentityWork) -> None:
     for identifier in event.decides or ():
         work.named[identifier.identifier_id] = identifier
         work.deciding.add(identifier.identifier_id)
+    if event.decides is not None:
+        a, b = event.decides
+        work.decided_pairs.add((a.identifier_id, b.identifier_id))
 
 
 def _pairs(event: DecodedEvent) -> list[Pair]:
@@ -204,9 +213,7 @@ def _gather_replacement(
     for record in (before, event):
         if record.type in DECISIONS:
             work.decisions_gone.append(record.event_id)
-            for identifier in record.decides or ():
-                work.named[identifier.identifier_id] = identifier
-                work.deciding.add(identifier.identifier_id)
+            _gather_pair(record, work)
         if not record.listed:
             continue
         for identifier in record.identifiers:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 import psycopg2
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.journal import (
@@ -38,7 +39,7 @@ from customer_timeline.projections.postgres.identity_work import IdentityMemory,
 from customer_timeline.projections.postgres.partial_store import PartialStore
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
-from customer_timeline.projections.postgres.timeline_store import Arrival, Stored, TimelineStore, arrivals_of
+from customer_timeline.projections.postgres.timeline_store import HALF, Arrival, Stored, TimelineStore, arrivals_of
 from customer_timeline.projections.postgres.turns import Turns
 from customer_timeline.projections.postgres.worker_name import WorkerName
 from customer_timeline.projections.stage_rules import StageRules
@@ -198,12 +199,12 @@ class PostgresJournal:
 
     def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: _Outcome) -> None:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
-        session.cursor.execute("SAVEPOINT half")
+        session.cursor.execute(f"SAVEPOINT {HALF}")
         try:
             stored, settlement, customers = self._write(session, arrivals, batch.appended_at)
         except (psycopg2.Error, ValueError) as error:
             refusal = _refusal(error)
-            session.cursor.execute("ROLLBACK TO SAVEPOINT half")
+            session.cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
             self._memory.clear()
             if len(arrivals) == 1:
                 outcome.unstorable.append((next(iter(arrivals)), str(refusal)))
@@ -214,7 +215,7 @@ class PostgresJournal:
                 session.customers.clear()
                 self._store(session, {key: arrivals[key] for key in half}, batch, outcome)
             return
-        session.cursor.execute("RELEASE SAVEPOINT half")
+        session.cursor.execute(f"RELEASE SAVEPOINT {HALF}")
         outcome.add(stored, settlement, customers)
 
     def _write(
@@ -405,6 +406,9 @@ class _Session:
     def __init__(self, connection: Connection, journal: PostgresJournal) -> None:
         self.connection = connection
         connection.autocommit = False
+        # Each statement sees what was committed before it, whatever the server's default: identity and the insert of
+        # events rest on that.
+        connection.isolation_level = ISOLATION_LEVEL_READ_COMMITTED
         self.cursor = connection.cursor(cursor_factory=journal.turns.cursor_class())
         # A worker that hangs inside a transaction must not hold its locks for ever.
         self.cursor.execute("SET idle_in_transaction_session_timeout = '10s'")

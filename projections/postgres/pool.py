@@ -90,7 +90,7 @@ class ReadPool:
                 # connection that was idle, so this ends.
                 if reused and _connection_lost(exc):
                     continue
-                raise _translated(exc) from exc
+                raise unavailable(exc) from exc
             except BaseException:
                 # Cancelled half-way: the answer is still to come, nobody else may read it.
                 self._drop(connection)
@@ -107,7 +107,7 @@ class ReadPool:
             await connection.run("COMMIT")
         except psycopg2.Error as exc:
             self._drop(connection)
-            raise _translated(exc) from exc
+            raise unavailable(exc) from exc
         except BaseException:
             self._drop(connection)
             raise
@@ -124,7 +124,7 @@ class ReadPool:
                 self._drop(connection)
                 if reused and _connection_lost(exc):
                     continue
-                raise _translated(exc) from exc
+                raise unavailable(exc) from exc
             except BaseException:
                 self._drop(connection)
                 raise
@@ -158,7 +158,7 @@ class ReadPool:
             raise ViewsUnavailableError(f"Postgres did not accept a connection within {self._timeout_s:g} s.") from exc
         except psycopg2.Error as exc:
             self._drop(connection)
-            raise _translated(exc) from exc
+            raise unavailable(exc) from exc
         except BaseException:
             self._drop(connection)
             raise
@@ -223,7 +223,8 @@ def _connection_lost(exc: psycopg2.Error) -> bool:
     return exc.pgcode is None or exc.pgcode.startswith("08") or exc.pgcode in _SERVER_STOPS
 
 
-def _translated(exc: psycopg2.Error) -> ViewsUnavailableError:
+def unavailable(exc: psycopg2.Error) -> ViewsUnavailableError:
+    """Our error for the driver's, where it was only asked to read."""
     # The server's own words may quote addresses and user names: they stay in the cause, which is not shown to callers.
     if exc.pgcode in _NO_TABLES:
         return ViewsUnavailableError("The tables of the views are missing: run `customer-timeline migrate`.")

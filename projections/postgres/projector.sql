@@ -1,6 +1,6 @@
 -- Statements of the projector. Ids go in as one uuid[] literal: cheaper than a list of parameters.
 
--- create_incoming: the batch's events, before they are known to be new
+-- create_incoming: events of the batch that compete with records in the timeline
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     event_id uuid, anchor_id uuid, strongest_id uuid, identifier_ids uuid[], thing_ids uuid[], type text, channel text,
     direction text, sign_of_life boolean, listed boolean, occurred_at timestamptz, recorded_at timestamptz, revision integer,
@@ -14,26 +14,21 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_customer (
     flags text[], stage_from_us bigint, stage_until_us bigint, swept_us bigint, sweep_us bigint, announce_from_us bigint
 ) ON COMMIT DELETE ROWS
 
--- clear_incoming: empty the batch's events (a batch is halved within one transaction)
+-- clear_incoming: forget the events that competed (a batch is halved within one transaction)
 DELETE FROM incoming
 
 -- clear_incoming_customer: empty the batch's customer rows
 DELETE FROM incoming_customer
 
--- copy_incoming: events in
+-- copy_timeline: events that are new by `known_records`, in id order, so that workers wait for each other without a cycle
+COPY timeline (event_id, anchor_id, strongest_id, identifier_ids, thing_ids, type, channel, direction, sign_of_life, listed,
+    occurred_at, recorded_at, revision, part, position, record_hash, data_quality, event) FROM STDIN
+
+-- copy_incoming: events that compete
 COPY incoming (event_id, anchor_id, strongest_id, identifier_ids, thing_ids, type, channel, direction, sign_of_life, listed,
     occurred_at, recorded_at, revision, part, position, record_hash, data_quality, event) FROM STDIN
 
--- insert_timeline: which events are new; in id order, so that workers wait for each other without a cycle
-INSERT INTO timeline (event_id, anchor_id, strongest_id, identifier_ids, thing_ids, type, channel, direction, sign_of_life,
-    listed, occurred_at, recorded_at, revision, part, position, record_hash, data_quality, event)
-SELECT event_id, anchor_id, strongest_id, identifier_ids, thing_ids, type, channel, direction, sign_of_life,
-    listed, occurred_at, recorded_at, revision, part, position, record_hash, data_quality, event
-FROM incoming ORDER BY event_id
-ON CONFLICT (event_id) DO NOTHING
-RETURNING event_id::text
-
--- known_records: what stands in the timeline for events that were not new
+-- known_records: what stands in the timeline for events of the batch
 SELECT event_id::text, record_hash::text, (extract(epoch FROM recorded_at) * 1000000)::bigint
 FROM timeline WHERE event_id = ANY (%(ids)s::uuid[])
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from customer_timeline.projections.postgres.copy_text import uuid_array
+from customer_timeline.projections.postgres.copy_text import (
+    boolean_array,
+    instant_array,
+    optional_uuid_array,
+    text_array,
+    uuid_array,
+)
 from customer_timeline.projections.postgres.timeline_store import Stored, TimelineStore
 from customer_timeline.projections.things import Evidence, ThingRow, combined, named_things, owner_of
 from customer_timeline.schemas.decoded import Thing
@@ -138,30 +144,18 @@ def _followed(rows: Mapping[str, ThingRow]) -> set[str]:
     return {row.via.target_id for row in rows.values() if row.owner is None and row.via is not None}
 
 
-def _columns(rows: Iterable[ThingRow]) -> dict[str, list[object]]:
-    columns: dict[str, list[object]] = {
-        name: []
-        for name in (
-            "thing_id",
-            "kind",
-            "value",
-            "owner_id",
-            "owner_at",
-            "owner_event_id",
-            "via_thing_id",
-            "via_at",
-            "via_event_id",
-            "anchored",
-        )
+def _columns(rows: Iterable[ThingRow]) -> dict[str, str]:
+    rows = list(rows)
+    owners, vias = [row.owner for row in rows], [row.via for row in rows]
+    return {
+        "thing_id": uuid_array([row.thing.thing_id for row in rows]),
+        "kind": text_array([row.thing.kind for row in rows]),
+        "value": text_array([row.thing.value for row in rows]),
+        "owner_id": optional_uuid_array([one.target_id if one else None for one in owners]),
+        "owner_at": instant_array([one.occurred_at if one else None for one in owners]),
+        "owner_event_id": optional_uuid_array([one.event_id if one else None for one in owners]),
+        "via_thing_id": optional_uuid_array([one.target_id if one else None for one in vias]),
+        "via_at": instant_array([one.occurred_at if one else None for one in vias]),
+        "via_event_id": optional_uuid_array([one.event_id if one else None for one in vias]),
+        "anchored": boolean_array([row.anchored for row in rows]),
     }
-    for row in rows:
-        owner, via = row.owner, row.via
-        values = (
-            *row.thing,
-            owner.target_id if owner else None, owner.occurred_at if owner else None, owner.event_id if owner else None,
-            via.target_id if via else None, via.occurred_at if via else None, via.event_id if via else None,
-            row.anchored,
-        )  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    return columns

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
+from psycopg2.errors import UniqueViolation
 
 from customer_timeline.projections.journal import FetchedRecord, Placed
 from customer_timeline.projections.postgres.copy_text import NULL, copy_rows, escaped, optional, uuid_array
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 
+HALF: Final = "half"
+"""The savepoint around what a part of a batch writes: where Postgres refuses a record, it is rolled back and halved."""
+
+
 class Arrival(NamedTuple):
     """The records of one event in this batch: the one that counts among them, and its row for COPY."""
 
@@ -37,6 +43,10 @@ class Arrival(NamedTuple):
     superseded: tuple[Superseded, ...]
     record_hash: str
     row: str
+
+
+# As the constructor, which is a Python frame each time.
+_as_arrival: Final[Callable[[tuple[object, ...]], Arrival]] = partial(tuple.__new__, Arrival)
 
 
 class Replacement(NamedTuple):
@@ -65,7 +75,11 @@ def arrivals_of(
     """
     by_event: dict[str, list[Placed]] = {}
     for one in placed:
-        by_event.setdefault(one.event.event_id, []).append(one)
+        event_id = one.event.event_id
+        if event_id in by_event:
+            by_event[event_id].append(one)
+        else:
+            by_event[event_id] = [one]
     arrivals: dict[str, Arrival] = {}
     duplicates = 0
     recorded_at, recorded = EPOCH, ""
@@ -81,7 +95,7 @@ def arrivals_of(
         if event.recorded_at is not recorded_at:  # records that were appended together share it
             recorded_at, recorded = event.recorded_at, event.recorded_at.isoformat()
         digest = record_hash(event.value)
-        arrivals[event_id] = Arrival(event, superseded, digest, _row(event, first.raw, digest, recorded))
+        arrivals[event_id] = _as_arrival((event, superseded, digest, _row(event, first.raw, digest, recorded)))
     return arrivals, duplicates
 
 
@@ -95,7 +109,7 @@ def _chosen(copies: list[Placed], content_hash: ContentHash) -> tuple[Placed, tu
 
 
 def _row(event: DecodedEvent, raw: FetchedRecord, digest: str, recorded: str) -> str:
-    """The event's row for COPY, columns in the order of `copy_incoming`. Runs for every event: keep it lean."""
+    """The event's row for COPY, columns in the order of `copy_timeline`. Runs for every event: keep it lean."""
     identifiers = event.identifiers
     if event.listed:
         listed, anchor = "t", event.anchor_id or NULL
@@ -131,39 +145,55 @@ class TimelineStore:
         cursor.execute(sql["create_incoming"])
 
     def store(self, arrivals: Mapping[str, Arrival]) -> Stored:
-        """Insert what is new, settle what competes. Locks the rows of competing records until the transaction ends."""
-        cursor, sql = self._cursor, self._sql
-        copy_rows(cursor, sql["copy_incoming"], (arrival.row for arrival in arrivals.values()))
-        cursor.execute(sql["insert_timeline"])
-        inserted = {row[0] for row in cursor.fetchall()}
-        new = [arrivals[event_id].event for event_id in arrivals if event_id in inserted]
+        """Insert what is new, settle what competes. Locks the rows of competing records until the transaction ends.
+
+        May roll back to the savepoint HALF, which the caller sets just before.
+        """
+        known = self._known(arrivals)
+        while not self._insert([arrivals[event_id].row for event_id in sorted(arrivals.keys() - known.keys())]):
+            self._cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
+            known = self._known(arrivals)
+        fresh = [arrival for event_id, arrival in arrivals.items() if event_id not in known]
         lost = [loser.event for arrival in arrivals.values() for loser in arrival.superseded]
-        for event_id in inserted:
-            if arrivals[event_id].superseded:
-                self._supersede(arrivals[event_id].event, arrivals[event_id].superseded)
-        replaced: list[Replacement] = []
-        duplicates = 0
-        known = [event_id for event_id in arrivals if event_id not in inserted]
-        if known:
-            duplicates, replaced, losers = self._settle_known(known, arrivals)
-            lost.extend(losers)
-        return Stored(new, replaced, lost, duplicates)
+        for arrival in fresh:
+            if arrival.superseded:
+                self._supersede(arrival.event, arrival.superseded)
+        duplicates, replaced, losers = self._settle_known(known, arrivals) if known else (0, [], [])
+        return Stored([arrival.event for arrival in fresh], replaced, [*lost, *losers], duplicates)
+
+    def _insert(self, rows: Sequence[str]) -> bool:
+        """Insert new events, in id order. False where one of them was not new: then this part must be rolled back."""
+        if not rows:
+            return True
+        try:
+            copy_rows(self._cursor, self._sql["copy_timeline"], rows)
+        except UniqueViolation:
+            # Another worker has committed it since it was looked for, or while this one waited for it. Now it is seen.
+            return False
+        return True
+
+    def _stage(self, arrivals: Iterable[Arrival]) -> None:
+        copy_rows(self._cursor, self._sql["copy_incoming"], [arrival.row for arrival in arrivals])
 
     def clear(self) -> None:
-        """Forget the rows of an earlier part of this transaction's batch; they go by themselves when it ends."""
+        """Forget what was put beside the timeline; it goes by itself when the transaction ends."""
         self._cursor.execute(self._sql["clear_incoming"])
 
     def decode_stored(self, value: str, recorded_at: datetime) -> DecodedEvent:
         """A stored event, as the codec would hand it over: the fold of a history starts here."""
         return decode_stored(self._codec, value, recorded_at)
 
+    def _known(self, event_ids: Iterable[str]) -> Mapping[str, tuple[str, int]]:
+        """Of given events, those in the timeline: hash of the record, and when the log took it in (microseconds)."""
+        self._cursor.execute(self._sql["known_records"], {"ids": uuid_array(event_ids)})
+        return {event_id: (digest, recorded_us) for event_id, digest, recorded_us in self._cursor.fetchall()}
+
     def _settle_known(
-        self, known: list[str], arrivals: Mapping[str, Arrival]
+        self, known: Mapping[str, tuple[str, int]], arrivals: Mapping[str, Arrival]
     ) -> tuple[int, list[Replacement], list[DecodedEvent]]:
-        self._cursor.execute(self._sql["known_records"], {"ids": uuid_array(known)})
         competing: list[str] = []
         duplicates = 0
-        for event_id, digest, recorded_us in self._cursor.fetchall():
+        for event_id, (digest, recorded_us) in known.items():
             arrival = arrivals[event_id]
             later_copy = recorded_us <= to_micros(arrival.event.recorded_at)
             if digest == arrival.record_hash and later_copy and not arrival.superseded:
@@ -179,6 +209,7 @@ class TimelineStore:
         self, competing: list[str], arrivals: Mapping[str, Arrival]
     ) -> tuple[list[Replacement], list[DecodedEvent], int]:
         cursor, sql = self._cursor, self._sql
+        self._stage(arrivals[event_id] for event_id in competing)
         cursor.execute(sql["lock_records"], {"ids": uuid_array(competing)})
         replaced: list[Replacement] = []
         lost: list[DecodedEvent] = []
@@ -212,6 +243,7 @@ class TimelineStore:
             cursor.execute(sql["respell_records"], {"ids": uuid_array(respelled)})
         if earlier:
             cursor.execute(sql["lower_recorded"], {"ids": uuid_array(r.event.event_id for r in earlier)})
+        self.clear()
         return [*replaced, *earlier], lost, equal
 
     def _supersede(self, event: DecodedEvent, superseded: Iterable[Superseded]) -> None:

@@ -36,6 +36,10 @@ RESULT: dict[str, Any] = {
         {"customers": 1_000, "wall_us": 40.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
         {"customers": 100_000, "wall_us": 48.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
     ],
+    "identity": [
+        {"case": "ordinary", "batch_ms": 200.0, "to_ordinary": 1.0},
+        {"case": "a shared value in every event", "batch_ms": 440.0, "to_ordinary": 2.2},
+    ],
 }
 
 
@@ -57,7 +61,9 @@ def test_what_misses_its_aim_is_said_to() -> None:
     assert judged["freshness p50 at 5,000/s, ms"] == "met"
     assert judged["freshness p99 at 5,000/s, ms"] == "not met"
     assert judged["growth with customers"] == "met"
+    assert judged["hardest identity to ordinary"] == "not met"
 
 
 def test_the_page_shows_how_many_times_faster_than_each_peer() -> None:
+    assert "| a shared value in every event | 440.0 | 2.2 |" in markdown(RESULT)
     assert "| (d) d | 16,000 | 1 to 2 | 1.0 | 1.0 | 1 | 1.50 |" in markdown(RESULT)

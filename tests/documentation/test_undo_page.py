@@ -9,12 +9,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import Pipeline
+from pipeline import Pipeline, farm, pipeline
 from snippet_pages import Command, WriteFile, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
-pytest_plugins = ("pipeline",)  # its fixtures: a log, a database, and workers between them
+__all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers between them
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "undo-a-merge.md"
 COMMANDS = Path(sys.executable).parent
 APPLIED_WITHIN_S = 60.0

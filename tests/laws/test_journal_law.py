@@ -12,22 +12,37 @@ from typing import Any
 import pytest
 from direct_journal import DirectRun, random_turns
 from generators import Sent, Shape, seeded_log, shuffled
-from log_shapes import BATCHES, CROWDED, TINY, WIDE
+from log_shapes import BATCHES, CROWDED, SPELLED, TINY, WIDE
 
 
 def run(url: str, seed: int, shape: Shape) -> str:
     """One history: its log, its order, the workers, their batches and their turns are drawn from the seed."""
+    return drawn(url, seeded_log(seed, shape), seed).difference()
+
+
+def drawn(url: str, log: list[Sent], seed: int) -> DirectRun:
+    """A way of the log through the workers."""
     random = Random(seed)
     workers = random.randint(1, 3)
-    log = shuffled(seeded_log(seed, shape), seed, twice_percent=10)
-    placed = [(random.randrange(workers), sent) for sent in log]
-    return DirectRun(url, placed, random_turns(random, workers, random.choice(BATCHES))).difference()
+    placed = [(random.randrange(workers), sent) for sent in shuffled(log, seed, twice_percent=10)]
+    return DirectRun(url, placed, random_turns(random, workers, random.choice(BATCHES)))
 
 
 @pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
 @pytest.mark.parametrize("seed", range(10))
 def test_journals_taking_turns_leave_what_the_reference_says(database: str, shape: Shape, seed: int) -> None:
     assert run(database, seed, shape) == ""
+
+
+@pytest.mark.parametrize("shape", [TINY, CROWDED, SPELLED], ids=["tiny", "crowded", "spelled"])
+def test_digests_are_the_same_whatever_the_order(database: str, shape: Shape) -> None:
+    log = seeded_log(5, shape)
+    found = []
+    for way in range(3):
+        one = drawn(database, log, way)
+        assert one.difference() == ""
+        found.append(one.digests())
+    assert found[1:] == found[:-1]
 
 
 @pytest.mark.verify

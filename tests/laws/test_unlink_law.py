@@ -148,3 +148,18 @@ def test_a_merge_and_its_unmerge_leave_the_tables_as_they_were(database: str, se
     # Of a link that was refused before, the reason may be that the two were parted now.
     joining = [{pair for pair, link in one["links"].items() if not link["refused"]} for one in (before, after)]
     assert joining[0] == joining[1]
+
+
+@pytest.mark.parametrize("verdict", ["linked", "unlinked"])
+def test_a_decision_about_a_shared_value_holds_for_a_pair_that_is_named_only_afterwards(
+    database: str, verdict: str
+) -> None:
+    """Six other people share the telephone; of the pair that was decided the decision counts, not the sharing."""
+    crowd = [told(f"c{n}", "page.viewed", n, PAGE, ("email", f"p{n}@example.com"), PHONE) for n in range(1, 7)]
+    seen = told("a", "page.viewed", 8, PAGE, ANN)
+    word = decided("d1", verdict, 9, ANN, PHONE)
+    named = told("b", "page.viewed", 10, PAGE, ANN, PHONE)
+    found = applied(database, [*crowd, seen, word, named])
+    assert any(group >= {"ann@example.com", "+14155550132"} for group in groups(found)) is (verdict == "linked")
+    back = applied(database, [*crowd, seen, word, named, retracted("d1", 1)])
+    assert {link["refused"] for link in back["links"].values()} == {"shared"}

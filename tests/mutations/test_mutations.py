@@ -55,11 +55,11 @@ BUILDER_SQL = "projections/postgres/partials.sql"
 PARTIALS = "tests/projections_postgres/test_partial_states.py"
 MUTATIONS = (
     Mutation(
-        "duplicates are told by the timeline's insert",
-        SQL,
-        r"(?<=FROM incoming ORDER BY event_id\n)ON CONFLICT \(event_id\) DO NOTHING\n",
+        "an event is in the timeline once, whoever else brings it at the same time",
+        "projections/postgres/migrations/0001_pre_initial.sql",
+        r"(?<=    event_id       uuid) PRIMARY KEY(?=,\n    anchor_id )",
         "",
-        (f"{STEPS}::test_a_worker_killed_at_a_step_loses_nothing_and_doubles_nothing",),
+        (f"{LOCKS}::test_an_event_that_two_workers_bring_at_once_is_written_and_folded_once",),
     ),
     Mutation(
         "offsets move only from where they stand, told by processes",

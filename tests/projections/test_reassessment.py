@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
+import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from lifecycle_events import ZONES, History, RandomHistory, day, facts_of, histories
 
 from customer_timeline.projections.calendar import DAY_US, HOUR_US, BusinessCalendar
 from customer_timeline.projections.lifecycle import Schedule, StageEntry, stage_schedule
-from customer_timeline.projections.reassessment import schedule_after
+from customer_timeline.projections.reassessment import schedule_after, stands_after
 from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+from customer_timeline.schemas.json_schema import example_event
 
 RULES = StageRules()
 
@@ -62,6 +68,30 @@ def test_events_told_one_by_one_in_any_order_give_the_schedule_of_all(
         told.append(event)
         schedule = schedule_after(schedule, facts_of(told, calendar), rules, calendar, event.occurred_us)
     assert schedule == stage_schedule(facts_of(events, calendar), rules, calendar)
+
+
+@settings(max_examples=300)
+@given(history=histories(max_size=12), data=st.data())
+def test_a_schedule_that_stands_is_that_of_all_events(history: RandomHistory, data: st.DataObject) -> None:
+    events, rules, calendar = history
+    quiet = [event for event in events if not event.sign_of_life]
+    assume(quiet)
+    new = data.draw(st.lists(st.sampled_from(quiet), min_size=1, unique=True))
+    before = stage_schedule(facts_of([event for event in events if event not in new], calendar), rules, calendar)
+    if stands_after(before, new, min(event.occurred_us for event in new)):
+        assert stage_schedule(facts_of(events, calendar), rules, calendar) == before
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_of_every_type_it_is_known_whether_it_can_move_a_stage(name: str) -> None:
+    history = History().purchase(day(0)).purchase(day(9)).answered(day(10), csat=1)
+    record = orjson.dumps({**example_event(CATALOGUE[name]), "time": "2026-07-01T00:00:00Z"})
+    event = Codec(IdentityPolicy(), b"a secret of the tests").decode(
+        record, appended_at=datetime(2026, 7, 2, tzinfo=UTC)
+    )
+    before, calendar = stage_schedule(history.facts(), RULES, history.calendar), history.calendar
+    after = stage_schedule(facts_of([*history.events, event], calendar), RULES, calendar)
+    assert not stands_after(before, [event], event.occurred_us) or after == before
 
 
 def _a_long_life(zone: str, start_us: int, rng: random.Random) -> list[DecodedEvent]:
@@ -114,6 +144,16 @@ def test_a_customer_without_a_schedule_is_assessed_as_a_whole() -> None:
     history = History().purchase(day(0))
     facts = history.facts()
     assert schedule_after((), facts, RULES, history.calendar, day(0)) == stage_schedule(facts, RULES, history.calendar)
+
+
+def test_a_mail_that_we_sent_leaves_the_schedule_as_it_stands_and_a_page_does_not() -> None:
+    history = History().purchase(day(0)).mail(day(20)).page(day(21))
+    before = stage_schedule(facts_of(history.events[:1], history.calendar), RULES, history.calendar)
+    mail, page = history.events[1:]
+    assert stands_after(before, [mail], mail.occurred_us)
+    assert not stands_after(before, [mail, page], mail.occurred_us)
+    assert not stands_after(before, [mail], day(0) - 1)  # it would be the first event
+    assert not stands_after((), [mail], mail.occurred_us)
 
 
 def test_an_event_before_all_others_assesses_everything_again() -> None:

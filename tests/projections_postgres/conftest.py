@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import psycopg2
 import pytest
-from view_rows import SCHEMA
+from memory_reader import MemoryReader
+from view_rows import SCHEMA, VERSION, Views
 
+from customer_timeline.projections.postgres.reader import PostgresReader
+from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.runtime.migrate import migrate
 
 _TABLES = (
@@ -38,3 +41,22 @@ def emptied(migrated: str) -> str:
     finally:
         connection.close()
     return migrated
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def read(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., TimelineReader]]:
+    """Makes a reader of the given views."""
+    readers: list[TimelineReader] = []
+    database = request.getfixturevalue("emptied") if request.param == "postgres" else None
+
+    def make(views: Views, *, version: str | None = VERSION) -> TimelineReader:
+        if database is None:
+            readers.append(MemoryReader(views, projection_version=version))
+        else:
+            views.insert(database)
+            readers.append(PostgresReader(database, SCHEMA, projection_version=version, connections=2))
+        return readers[-1]
+
+    yield make
+    for reader in readers:
+        await reader.aclose()

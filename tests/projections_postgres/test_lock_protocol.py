@@ -41,6 +41,26 @@ def test_a_waiter_on_the_winner_of_a_merge_sees_the_facts_of_both(table: Table) 
     table.check()
 
 
+def test_an_event_that_two_workers_bring_at_once_is_written_and_folded_once(table: Table) -> None:
+    """The second one has looked for it in vain before it waits for the first one's row."""
+    both = event("e1", 1, "email:a@x.test")
+    with table.left.held("fenced", both):
+        waiting = table.right.start(event("e2", 2, "email:a@x.test"), both, event("e3", 3, "email:b@x.test"))
+        table.right.wait_until_blocked()
+    outcome = waiting.result()
+    assert (outcome.events, outcome.duplicates, outcome.dead_letters) == (2, 1, {})
+    table.check()
+
+
+def test_of_two_records_of_an_event_brought_at_once_the_one_with_the_higher_revision_counts(table: Table) -> None:
+    with table.left.held("fenced", event("e1", 1, "email:a@x.test")):
+        waiting = table.right.start(event("e2", 2, "email:a@x.test"), event("e1", 3, "email:b@x.test", revision=1))
+        table.right.wait_until_blocked()
+    outcome = waiting.result()
+    assert (outcome.events, outcome.replaced, outcome.dead_letters) == (1, 1, {})
+    table.check()
+
+
 def test_two_workers_with_the_same_new_identifier_end_with_one_customer(table: Table) -> None:
     """Inserted last, the one would not see the other's identifier and the two would stay apart."""
     with table.left.held("claimed", event("e1", 1, f"email:a@x.test {PHONE}")):

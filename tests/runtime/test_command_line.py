@@ -32,6 +32,7 @@ def test_help_names_every_command() -> None:
         "dead-letters",
         "demo",
         "dev",
+        "digest",
         "doctor",
         "migrate",
         "publish",

@@ -1,0 +1,160 @@
+"""The tables as a system, filled by two journals that take turns, or by worker processes that read a topic of Kafka."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import live_log
+import psycopg2
+from generators import Sent
+from pipeline import SCHEMA, Pipeline
+from stateful.plain_customers import FOR_EVER, Customer
+from stateful.system import CODEC, POLICY, PROJECTION, RULES, Stages, cents_of, recorded_at
+
+from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.streams.decoding import decode_batch
+
+TOPIC = "stateful"
+_CUSTOMERS = """
+    SELECT c.customer_id::text, c.events, c.purchases,
+        coalesce(c.facts #>> '{purchases,by_currency,USD,gross}', '0.00'),
+        ARRAY(SELECT identifier_id::text FROM identifier AS i WHERE i.customer_id = c.customer_id),
+        ARRAY(SELECT event_id::text FROM touchpoints AS t WHERE t.customer_id = c.customer_id)
+    FROM customer AS c
+"""
+
+
+def customers_in(url: str) -> dict[str, Customer]:
+    """What the tables say."""
+    found = {}
+    for customer_id, count, purchases, gross, members, events in _query(url, _CUSTOMERS):
+        assert count == len(events), "the row counts the events of the timeline"
+        found[customer_id] = Customer(frozenset(members), frozenset(events), purchases, cents_of(gross))
+    return found
+
+
+def stages_in(url: str, at_us: int) -> Stages:
+    """What the schedules say of an instant."""
+    rows = _query(url, "SELECT customer_id::text, stage_entry(schedule, %s) FROM customer", at_us)
+    return {customer: None if entry is None else (entry[1], tuple(entry[2])) for customer, entry in rows}
+
+
+def _query(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    with contextlib.closing(_connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def _connect(url: str) -> Any:
+    return psycopg2.connect(url, options=f"-c search_path={SCHEMA} -c timezone=UTC")
+
+
+def empty(url: str) -> None:
+    """Forget all that earlier examples wrote."""
+    with contextlib.closing(_connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (SCHEMA,))
+        tables = [f"{SCHEMA}.{name}" for (name,) in cursor if "migration" not in name]
+        cursor.execute(f"TRUNCATE {', '.join(tables)}")
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What a consumer hands over."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass
+class JournalSystem:
+    """Two workers' journals on one database, each with a partition, which take turns with batches of one to three."""
+
+    url: str
+    cuts = False
+    appended: int = 0
+    waiting: tuple[list[_Fetched], list[_Fetched]] = field(default_factory=lambda: ([], []))
+    applied: list[int] = field(default_factory=lambda: [0, 0])
+    journals: list[PostgresJournal] = field(default_factory=list)
+
+    def append(self, value: bytes) -> None:
+        if not self.journals:
+            empty(self.url)
+            self.journals = [self._journal(partition) for partition in range(2)]
+        partition = self.appended * 7 // 3 % 2
+        queue = self.waiting[partition]
+        stamp = int(recorded_at(self.appended).timestamp() * 1000)
+        queue.append(_Fetched(partition, self.applied[partition] + len(queue), stamp, value))
+        self.appended += 1
+        if len(queue) > self.appended % 3:
+            self._apply(partition)
+
+    def customers(self, as_of_us: int = FOR_EVER, known_at: int = FOR_EVER) -> dict[str, Customer]:
+        self._apply(1)
+        self._apply(0)
+        return customers_in(self.url) if self.journals else {}
+
+    def stages(self, at_us: int) -> Stages:
+        self.customers()
+        return stages_in(self.url, at_us) if self.journals else {}
+
+    def close(self) -> None:
+        for journal in self.journals:
+            journal.close()
+
+    def _apply(self, partition: int) -> None:
+        queue = self.waiting[partition]
+        if queue:
+            batch = decode_batch(TOPIC, {partition: queue}, {partition: self.applied[partition]}, CODEC)
+            self.journals[partition].apply(batch)
+            self.applied[partition] += len(queue)
+            queue.clear()
+
+    def _journal(self, partition: int) -> PostgresJournal:
+        journal = PostgresJournal(
+            lambda: _connect(self.url), CODEC, PROJECTION, POLICY, RULES, version="stateful-1", details={}
+        )
+        journal.assign(TOPIC, None, [partition])
+        return journal
+
+
+class KafkaSystem:
+    """A topic, two worker processes and the tables; what is asked waits until all that was told is applied."""
+
+    cuts = False
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._waiting: list[Sent] = []
+        live_log.create_topic(pipeline.bootstrap, pipeline.topic)
+        empty(pipeline.url)
+        own = {"identity": POLICY.model_dump_json(), "business_time_zone": "UTC"}
+        for number, batch in enumerate((1, 100)):
+            pipeline.workers.append(pipeline.farm.start(pipeline.settings(batch, f"w{number}") | own))
+
+    def append(self, value: bytes) -> None:
+        self._waiting.append(Sent(value))
+
+    def customers(self, as_of_us: int = FOR_EVER, known_at: int = FOR_EVER) -> dict[str, Customer]:
+        self._settle()
+        return customers_in(self._pipeline.url)
+
+    def stages(self, at_us: int) -> Stages:
+        self._settle()
+        return stages_in(self._pipeline.url, at_us)
+
+    def close(self) -> None:
+        self._pipeline.close()
+
+    def _settle(self) -> None:
+        places = Random(len(self._waiting))
+        self._pipeline.append(self._waiting, lambda sent: places.randrange(4))
+        self._waiting = []
+        self._pipeline.settle()
