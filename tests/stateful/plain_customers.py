@@ -44,7 +44,7 @@ def customers(log: list[Told], as_of: int = FOR_EVER, known_at: int = FOR_EVER) 
     known = [told for told in log if told.recorded <= known_at]
     last = {told.event: told for told in sorted(known, key=lambda told: told.revision)}
     counting = [told for told in last.values() if told.at <= as_of]
-    told_of = [told for told in known if told.at <= as_of]
+    told_of = [told for told in known if last[told.event].at <= as_of]
     groups = together(told_of, counting)
     holder = {name: group for group in groups for name in group}
     first = first_seen(counting)

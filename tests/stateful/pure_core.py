@@ -69,8 +69,9 @@ class PureCore:
         for event in self.log[: min(known_at + 1, len(self.log))]:
             by_event[event.event_id].append(event)
         settled = [settle(records, CODEC.canonical_hash) for records in by_event.values()]
-        winners = [one.event for one in settled if one.event.occurred_us <= as_of_us]
-        lost = [each.event for one in settled for each in one.superseded if each.event.occurred_us <= as_of_us]
+        left = [one for one in settled if one.event.occurred_us <= as_of_us]
+        winners = [one.event for one in left]
+        lost = [each.event for one in left for each in one.superseded]
         resolution = _resolution(winners, [*winners, *lost])
         holder = {name: customer for customer, members in resolution.customers.items() for name in members}
         view = _View(winners, resolution, holder, {customer: PROJECTION.initial() for customer in resolution.customers})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,12 @@ from pipeline import SCHEMA, Pipeline
 from stateful.plain_customers import FOR_EVER, Customer
 from stateful.system import CODEC, POLICY, PROJECTION, RULES, Stages, cents_of, recorded_at
 
+from customer_timeline.projections.customer import CustomerFacts
+from customer_timeline.projections.cuts import Cut, Past
+from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
 from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.projections.reading import TimelineFilter
+from customer_timeline.schemas.decoded import to_micros
 from customer_timeline.streams.decoding import decode_batch
 
 TOPIC = "stateful"
@@ -35,6 +41,35 @@ def customers_in(url: str) -> dict[str, Customer]:
         assert count == len(events), "the row counts the events of the timeline"
         found[customer_id] = Customer(frozenset(members), frozenset(events), purchases, cents_of(gross))
     return found
+
+
+async def customers_then(url: str, cut: Cut) -> dict[str, Customer]:
+    """What the reader of the past says, asked for every identifier."""
+    reader = PostgresCutReader(url, SCHEMA, CODEC, POLICY, PROJECTION, RULES, connections=1)
+    past = Past(cut, "cut")
+    found: dict[str, Customer] = {}
+    try:
+        for (identifier_id,) in _query(url, "SELECT identifier_id::text FROM identifier"):
+            record = await reader.customer(identifier_id, past)
+            page = await reader.timeline(identifier_id, past, TimelineFilter(), limit=1_000)
+            if record is None or page is None:
+                assert (record, page) == (None, None)
+                continue
+            facts = PROJECTION.initial() if record.facts is None else PROJECTION.decode(record.facts)
+            found[record.customer_id] = Customer(
+                frozenset(member.identifier_id for member in record.members),
+                frozenset(row.event_id for row in page.rows),
+                PROJECTION.columns(facts).purchases,
+                cents_of(_gross(facts)),
+            )
+    finally:
+        await reader.aclose()
+    return found
+
+
+def _gross(facts: CustomerFacts) -> str:
+    sums = facts.purchases.get("by_currency")
+    return sums["USD"]["gross"] if sums and "USD" in sums else "0.00"
 
 
 def stages_in(url: str, at_us: int) -> Stages:
@@ -78,7 +113,7 @@ class JournalSystem:
     """Two workers' journals on one database, each with a partition, which take turns with batches of one to three."""
 
     url: str
-    cuts = False
+    cuts = True
     appended: int = 0
     waiting: tuple[list[_Fetched], list[_Fetched]] = field(default_factory=lambda: ([], []))
     applied: list[int] = field(default_factory=lambda: [0, 0])
@@ -99,7 +134,12 @@ class JournalSystem:
     def customers(self, as_of_us: int = FOR_EVER, known_at: int = FOR_EVER) -> dict[str, Customer]:
         self._apply(1)
         self._apply(0)
-        return customers_in(self.url) if self.journals else {}
+        if not self.journals:
+            return {}
+        if (as_of_us, known_at) == (FOR_EVER, FOR_EVER):
+            return customers_in(self.url)
+        known_at_us = None if known_at == FOR_EVER else to_micros(recorded_at(known_at))
+        return asyncio.run(customers_then(self.url, Cut(None if as_of_us == FOR_EVER else as_of_us, known_at_us)))
 
     def stages(self, at_us: int) -> Stages:
         self.customers()
