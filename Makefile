@@ -46,7 +46,7 @@ check: $(READY)  ## lint, format, types, layers, generated files are current
 	@$(BIN)/python -m docs.generate --check
 
 test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 verify: $(READY)  ## the long proofs: 200 racing runs, 20 ways of 20,000 events, new examples for every property
 	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "verify or (hypothesis and not soak)" --hypothesis-profile=explore $(ARGS)

@@ -173,7 +173,7 @@ def _told(page: TimelinePage | None) -> list[tuple[int, str, int]] | None:
 
 
 @pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0])
 async def test_every_answer_at_a_cut_is_the_one_of_the_events_it_leaves(database: str, shape: Shape, seed: int) -> None:
     found = await cut_differences(database, seed, shape, cuts=1)
     assert not found, "\n".join(found)
