@@ -7,7 +7,7 @@ then just the rows of the page are folded again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from customer_timeline.projections.customer import CustomerProjection
@@ -24,6 +24,13 @@ MAX_RESTORED: Final = 2_000
 """Customers that one list puts together again, at some milliseconds each."""
 
 Restore = Callable[[str], Awaitable[CustomerRecord | None]]
+
+
+def restorable(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The ids of rows, of which one more than MAX_RESTORED was asked for. Raises TooManyToRestoreError."""
+    if len(rows) > MAX_RESTORED:
+        raise TooManyToRestoreError(MAX_RESTORED)
+    return [row[0] for row in rows]
 
 
 class CutList:
@@ -75,11 +82,9 @@ class CutList:
     async def _everybody(self) -> list[CustomerRow]:
         """All customers, put together by the facts at the cut."""
         rows = await self._snapshot.fetch("EXECUTE everybody (%s)", (MAX_RESTORED + 1,))
-        if len(rows) > MAX_RESTORED:
-            raise TooManyToRestoreError(MAX_RESTORED)
         found: dict[str, CustomerRow | None] = {}
         known: set[str] = set()
-        for (identifier_id,) in rows:
+        for identifier_id in restorable(rows):
             record = None if identifier_id in known else await self._restore(identifier_id)
             if record is not None:
                 known.update(member.identifier_id for member in record.members)
@@ -87,12 +92,8 @@ class CutList:
         return [row for row in found.values() if row is not None]
 
     async def _changed(self) -> list[str]:
-        cut = self._past.cut
-        times = self._snapshot.times
-        rows = await self._snapshot.fetch("EXECUTE changed_since (%s, %s, %s)", (*times, MAX_RESTORED + 1))
-        if len(rows) > MAX_RESTORED:
-            raise TooManyToRestoreError(MAX_RESTORED)
-        return [row[0] for row in rows] if cut != (None, None) else []
+        asked = (*self._snapshot.times, MAX_RESTORED + 1)
+        return restorable(await self._snapshot.fetch("EXECUTE changed_since (%s, %s, %s)", asked))
 
     async def _rows(self, customer_ids: Iterable[str]) -> list[CustomerRow]:
         found = []

@@ -13,14 +13,15 @@ import orjson
 
 from customer_timeline.projections.component import Component
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.cut_reading import Horizon, TooManyToRestoreError, Window
+from customer_timeline.projections.cut_reading import Horizon, Window
 from customer_timeline.projections.cuts import Cut, Past
 from customer_timeline.projections.differences import Difference, Side
 from customer_timeline.projections.partials import facts_of
 from customer_timeline.projections.postgres.copy_text import uuid_array
 from customer_timeline.projections.postgres.cut_component import CutSnapshot, Whole, decoded, instant
-from customer_timeline.projections.postgres.cut_lists import MAX_RESTORED, CutList
+from customer_timeline.projections.postgres.cut_lists import MAX_RESTORED, CutList, restorable
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
+from customer_timeline.projections.postgres.reader import refuse_other_version
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.reading import (
     CustomerFilter,
@@ -32,7 +33,6 @@ from customer_timeline.projections.reading import (
     TimelineKey,
     TimelinePage,
     TimelineRow,
-    ViewsOutOfDateError,
 )
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
@@ -187,9 +187,7 @@ class PostgresCutReader:
         """See `CutReader.changed_customers`."""
         instants = (from_micros(us) for us in (*recorded, occurred_before_us))
         rows = await self._lists.fetch("EXECUTE changed_within (%s, %s, %s, %s)", (*instants, MAX_RESTORED + 1))
-        if len(rows) > MAX_RESTORED:
-            raise TooManyToRestoreError(MAX_RESTORED)
-        return tuple(row[0] for row in rows)
+        return tuple(restorable(rows))
 
     async def aclose(self) -> None:
         """See `CutReader.aclose`."""
@@ -206,8 +204,7 @@ class PostgresCutReader:
     async def _snapshot(self, pool: ReadPool, cut: Cut) -> AsyncIterator[CutSnapshot]:
         async with pool.snapshot() as fetch:
             found = (await fetch("EXECUTE passed", ()))[0][0]
-            if self._expected is not None and found is not None and found != self._expected:
-                raise ViewsOutOfDateError(found=found, expected=self._expected)
+            refuse_other_version(found, self._expected)
             yield CutSnapshot(fetch, cut, self._codec, self._policy)
 
     async def _facts(self, snapshot: CutSnapshot, whole: Whole) -> str | None:

@@ -202,9 +202,7 @@ class PostgresReader:
         await self._standing.aclose()
 
     def _refuse_other_version(self, found: str | None) -> None:
-        # None: no worker has written here yet, so there is nothing of another version.
-        if self._expected is not None and found is not None and found != self._expected:
-            raise ViewsOutOfDateError(found=found, expected=self._expected)
+        refuse_other_version(found, self._expected)
 
 
 def _upper_bound(until_us: int | None, before: TimelineKey | None) -> TimelineKey | tuple[None, str]:
@@ -230,6 +228,13 @@ def _timeline_row(row: tuple[Any, ...]) -> TimelineRow:
         data_quality,
         event,
     )
+
+
+def refuse_other_version(found: str | None, expected: str | None) -> None:
+    """Raise ViewsOutOfDateError where tables of version `found` are not those expected (None: whatever is there)."""
+    # Nothing found: no worker has written here yet, so there is nothing of another version.
+    if expected is not None and found is not None and found != expected:
+        raise ViewsOutOfDateError(found=found, expected=expected)
 
 
 def customers_query(
