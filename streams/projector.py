@@ -240,7 +240,9 @@ class Projector(Service):
         finally:
             if working is not None:
                 await asyncio.wait([working])
-                working.result()
+                # Raised above already, perhaps; raised twice, it would forget where it came from.
+                if (error := working.exception()) is not None and error is not sys.exc_info()[1]:
+                    raise error
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[Any]]:
         try:

@@ -55,13 +55,15 @@ class _Fetched:
 class DirectRun:
     """A log spread over the partitions of as many journals, one each, and the turns in which they work.
 
-    A turn is a worker and the most records it takes; turns of a worker with nothing left are passed over.
+    A turn is a worker and the most records it takes; turns of a worker with nothing left are passed over. `forgetful`
+    percent of the turns begin with the worker started again, so that it remembers nothing.
     """
 
     url: str
     log: Sequence[tuple[int, Sent]]  # partition, record
     turns: Iterable[tuple[int, int]]
     first_append: datetime = FIRST_APPEND
+    forgetful: int = 0
     codec: Codec = field(default_factory=lambda: Codec(POLICY, SECRET.encode()))
 
     def difference(self) -> str:
@@ -77,11 +79,15 @@ class DirectRun:
         journals = [self._journal(part) for part in range(len(queues))]
         try:
             at = [0] * len(queues)
+            chance = Random(len(self.log))
             for part, size in self.turns:
                 if all(at[p] == len(queues[p]) for p in range(len(queues))):
                     break
                 found = queues[part][at[part] : at[part] + size]
                 if found:
+                    if chance.randrange(100) < self.forgetful:
+                        journals[part].close()
+                        journals[part] = self._journal(part)
                     journals[part].apply(decode_batch(TOPIC, {part: found}, {part: at[part]}, self.codec))
                     at[part] += len(found)
         finally:

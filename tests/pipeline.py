@@ -29,6 +29,7 @@ SECRET = "a secret of the tests"  # noqa: S105 - keys nothing but test data
 POLICY = IdentityPolicy()
 ZONE = "Europe/Berlin"
 SCHEMA = "customer_timeline"
+_COMPLAINTS = ("warning", "error", "critical")
 
 
 @dataclass
@@ -134,11 +135,13 @@ class Pipeline:
             return snapshot.view().tables, tuple(snapshot.customers())
 
     def last_words(self, lines: int = 4) -> str:
-        """The end of every worker's output."""
+        """The end of every worker's output, and before it whatever it complained of."""
         told = []
         for worker in self.workers:
-            end = worker.log().splitlines()[-lines:]
-            told.append(f"worker {worker.pid}, exit {worker.poll()}:\n  " + "\n  ".join(line[:600] for line in end))
+            output = worker.log().splitlines()
+            complaints = [line for line in output[:-lines] if any(f'"level": "{how}"' in line for how in _COMPLAINTS)]
+            end = [*(line[:2000] for line in complaints[-lines:]), *(line[:600] for line in output[-lines:])]
+            told.append(f"worker {worker.pid}, exit {worker.poll()}:\n  " + "\n  ".join(end))
         return "\n".join(told)
 
     def close(self) -> None:

@@ -67,8 +67,9 @@ class GraphReader:
             # A customer is divided or kept as a whole: its members come along.
             owners = {graph.known[i].customer_id for i in frontier if i not in overrides}
             if owners:
-                members = self._read_members(owners)
-                graph.known.update({i: known for i, known in members.items() if i not in overrides})
+                # What was claimed just now names its customer by a guess: only its links say whether it belongs here.
+                members = {i: known for i, known in self._read_members(owners).items() if i not in overrides}
+                graph.known.update(members)
                 frontier |= members.keys()
             frontier -= graph.inside
             graph.inside |= frontier

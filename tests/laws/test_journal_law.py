@@ -25,7 +25,8 @@ def drawn(url: str, log: list[Sent], seed: int) -> DirectRun:
     random = Random(seed)
     workers = random.randint(1, 3)
     placed = [(random.randrange(workers), sent) for sent in shuffled(log, seed, twice_percent=10)]
-    return DirectRun(url, placed, random_turns(random, workers, random.choice(BATCHES)))
+    turns = random_turns(random, workers, random.choice(BATCHES))
+    return DirectRun(url, placed, turns, forgetful=random.choice((0, 0, 30)))
 
 
 @pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
@@ -71,6 +72,20 @@ def named(number: str, type_: str, time: str, data: dict[str, Any], *who: str) -
     return Sent(json.dumps(event).encode())
 
 
+def unlinked(number: str, time: str, a: str, b: str) -> Sent:
+    """An operator's decision that two identifiers are two people."""
+    ends = {end: {"kind": who.rpartition(":")[0], "value": who.rpartition(":")[2]} for end, who in (("a", a), ("b", b))}
+    event = {
+        "specversion": "1.0",
+        "id": number,
+        "source": "s",
+        "type": "identity.unlinked.v1",
+        "time": f"2024-{time}T00:00:00Z",
+        "data": {"reason": "told on the phone", "operator": "ops", **ends},
+    }
+    return Sent(json.dumps(event).encode())
+
+
 def page(number: str, time: str, *who: str) -> Sent:
     """A page view at `time` (month-day) by `kind:value` identifiers."""
     return named(number, "page.viewed", time, {"url": "https://example.com"}, *who)
@@ -110,6 +125,21 @@ def test_a_guessed_customer_of_a_new_identifier_draws_no_other_customer_into_a_d
     ]
     log = [(0, sent) for sent in first] + [(1, sent) for sent in second]
     assert DirectRun(database, log, [(0, 4), (1, 4), (0, 1)]).difference() == ""
+
+
+def test_a_new_identifier_guessed_to_be_a_known_customers_is_decided_by_its_links(database: str) -> None:
+    """A worker started again takes p14's email for new (its id is the least of the three) and guesses that the others
+    are that customer's; the decision about p4 reaches the customer through the phone.
+    """
+    first = page("1", "01-27", "email:p14@example.com", "phone:+14155559001")
+    second = [
+        page("2", "05-24", "open_id:wechat:wx-14", "email:p14@example.com", "phone:+14155552014"),
+        page("3", "01-30", "email:p4@example.com", "phone:+14155559001"),
+        page("4", "07-28", "open_id:wechat:wx-0", "email:p4@example.com"),
+        unlinked("5", "08-29", "email:p0@example.com", "open_id:wechat:wx-0"),
+    ]
+    log = [(0, first), *((1, sent) for sent in second)]
+    assert DirectRun(database, log, [(0, 1), (1, 4)]).difference() == ""
 
 
 def test_a_value_that_another_worker_found_shared_glues_nobody_any_more(database: str) -> None:
