@@ -12,6 +12,7 @@ from customer_timeline.api import documentation, problems
 from customer_timeline.api.answering import Answering
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.customers import customers_router
+from customer_timeline.api.dead_letters import dead_letters_router
 from customer_timeline.api.health import health_router
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.observing import Observing
@@ -57,6 +58,7 @@ def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig
     app.include_router(customers_router(answering), dependencies=waits)
     app.include_router(reports_router(answering), dependencies=waits)
     app.include_router(review_router(reader), dependencies=waits)
+    app.include_router(dead_letters_router(reader))
     app.include_router(health_router(reader, config, metrics))
     documentation.install(app)
     # The last one added is the outermost.

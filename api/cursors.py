@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from customer_timeline.projections.cuts import Past
+from customer_timeline.projections.dead_letters import DeadLetterFilter, DeadLetterGroupKey
 from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey
 from customer_timeline.projections.reading import CustomerFilter, CustomerKey, TimelineFilter, TimelineKey
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -24,11 +25,13 @@ LATEST_US: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, the l
 LENGTH: Final = 55  # characters, of a timeline's
 LIST_LENGTH: Final = 66
 REVIEW_LENGTH: Final = 66
+DEAD_LETTER_LENGTH: Final = 44
 
 _VERSION = 1
 _TIMELINE = struct.Struct(">Bq16s8s")  # version, occurred_us, event_id, digest of the filters
 _LIST = struct.Struct(">Bqq16s8s")  # version, at_us, value_us, customer_id, digest of the filters
 _REVIEW = struct.Struct(">B16s16s8s")  # version, two ids, digest of the filters
+_DEAD_LETTER = struct.Struct(">Bq8s8s")  # version, last_us, fingerprint, digest of the filters
 _CHECK_BYTES = 8
 
 
@@ -96,6 +99,24 @@ def decode_review_cursor(cursor: str, wanted: ReviewFilter) -> ReviewKey:
     return ReviewKey(*(str(uuid.UUID(bytes=one)) for one in (first, second)))
 
 
+def encode_dead_letter_cursor(key: DeadLetterGroupKey, wanted: DeadLetterFilter) -> str:
+    """The cursor after the group at `key`, for the same filters."""
+    named = bytes.fromhex(key.fingerprint)
+    return _sealed(_DEAD_LETTER.pack(_VERSION, key.last_us, named, _filters_digest(wanted)))
+
+
+def decode_dead_letter_cursor(cursor: str, wanted: DeadLetterFilter) -> DeadLetterGroupKey:
+    """The key that `cursor` stands for. Raises InvalidCursorError: not ours, or made with other filters."""
+    version, last_us, named, digest = _opened(cursor, _DEAD_LETTER)
+    if version != _VERSION or not 0 <= last_us <= LATEST_US:
+        raise _not_ours()
+    if digest != _filters_digest(wanted):
+        raise InvalidCursorError(
+            "The cursor was made with other filters: keep reason, type, since, until and fingerprint."
+        )
+    return DeadLetterGroupKey(last_us, named.hex())
+
+
 def _sealed(body: bytes) -> str:
     return base64.urlsafe_b64encode(body + _checksum(body)).rstrip(b"=").decode()
 
@@ -119,5 +140,7 @@ def _checksum(body: bytes) -> bytes:
     return blake2b(body, digest_size=_CHECK_BYTES, person=b"timeline cursor").digest()
 
 
-def _filters_digest(wanted: TimelineFilter | CustomerFilter | ReviewFilter, past: Past | None = None) -> bytes:
+def _filters_digest(
+    wanted: TimelineFilter | CustomerFilter | ReviewFilter | DeadLetterFilter, past: Past | None = None
+) -> bytes:
     return blake2b(repr((tuple(wanted), past)).encode(), digest_size=8, person=b"timeline filter").digest()

@@ -45,6 +45,8 @@ _EXAMPLES: Final = {
     "/v1/customers/{ref}/timeline": examples.TIMELINE,
     "/v1/customers/{ref}/diff": examples.DIFFERENCE,
     "/v1/reports/late-events": examples.LATE_EVENTS,
+    "/v1/dead-letters": examples.DEAD_LETTERS,
+    "/v1/dead-letters/{topic}/{partition}/{offset}": examples.DEAD_LETTER,
     "/v1/identity/review": examples.REVIEW,
 }
 _PAGE_HEADERS: Final = {

@@ -300,3 +300,34 @@ LATE_EVENTS: Final[dict[str, Any]] = {
     "identity": "current",
     "complete": True,
 }
+
+_CSAT_FINGERPRINT: Final = "6dfc3da50059117c"
+
+DEAD_LETTERS: Final[dict[str, Any]] = {
+    "items": [
+        {
+            "fingerprint": _CSAT_FINGERPRINT,
+            "reason": "invalid_field",
+            "type": "survey.answered.v1",
+            "error": "invalid_field (survey.answered.v# at data.csat): Input should be less than or equal to #",
+            "count": 212,
+            "first_seen_at": "2026-03-09T08:00:00Z",
+            "last_seen_at": "2026-03-09T17:05:12.481Z",
+            "last": {"topic": "touchpoints", "partition": 2, "offset": 18211},
+        }
+    ],
+    "next_cursor": None,
+}
+
+DEAD_LETTER: Final[dict[str, Any]] = {
+    "topic": "touchpoints",
+    "partition": 2,
+    "offset": 18211,
+    "recorded_at": "2026-03-09T17:05:12.481Z",
+    "reason": "invalid_field",
+    "type": "survey.answered.v1",
+    "error": "invalid_field (survey.answered.v1 at data.csat): Input should be less than or equal to 5",
+    "fingerprint": _CSAT_FINGERPRINT,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size_bytes": 241,
+}

@@ -51,7 +51,8 @@ def _instant_or_date(value: Any) -> int | date:
         raise ValueError(f"{exc}; or a date such as 2026-03-31, which means its end in the business time zone") from exc
 
 
-def _limit(value: Any) -> int:
+def whole_number(value: Any) -> int:
+    """A number of digits only. Raises ValueError."""
     if not isinstance(value, int) and not re.fullmatch(r"[0-9]{1,9}", str(value)):
         raise ValueError("use a whole number")
     return int(value)
@@ -163,7 +164,7 @@ class LateEventParameters(StrictParameters):
 class TimelineParameters(CutParameters):
     """Query parameters of a timeline."""
 
-    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+    limit: Annotated[int, BeforeValidator(whole_number)] = Field(
         default=DEFAULT_LIMIT,
         ge=1,
         le=MAX_LIMIT,
@@ -224,7 +225,7 @@ class ListParameters(CutParameters):
         default="customer_id",
         description="By id, by the last event, or by since when the stage and flags hold; a minus: latest first.",
     )
-    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+    limit: Annotated[int, BeforeValidator(whole_number)] = Field(
         default=DEFAULT_LIMIT,
         ge=1,
         le=MAX_LIMIT,
@@ -253,13 +254,13 @@ class ReviewParameters(BaseModel):
             "skipped. `large_customers`: those of many identifiers. `recent_changes`: customers under another id."
         )
     )
-    size: Annotated[int, BeforeValidator(_limit)] = Field(
+    size: Annotated[int, BeforeValidator(whole_number)] = Field(
         default=DEFAULT_SIZE,
         ge=2,
         le=MAX_SIZE,
         description=f"Identifiers from which on a customer is large; default {DEFAULT_SIZE}, at most {MAX_SIZE:,}.",
     )
-    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+    limit: Annotated[int, BeforeValidator(whole_number)] = Field(
         default=DEFAULT_LIMIT,
         ge=1,
         le=MAX_LIMIT,

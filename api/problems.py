@@ -43,6 +43,7 @@ INVALID_POSITION_TOKEN = ProblemKind("invalid-position-token", 400, "The text is
 WRONG_HOST = ProblemKind("wrong-host", 421, "This server does not answer to that name")
 UNKNOWN_CUSTOMER = ProblemKind("unknown-customer", 404, "No customer has this identifier")
 NO_SUCH_RESOURCE = ProblemKind("no-such-resource", 404, "There is nothing here")
+UNKNOWN_DEAD_LETTER = ProblemKind("unknown-dead-letter", 404, "That record is no dead letter")
 METHOD_NOT_ALLOWED = ProblemKind("method-not-allowed", 405, "This resource does not take that method")
 NOT_YET = ProblemKind("not-yet", 409, "The projector has not passed the positions yet")
 INVALID_PARAMETER = ProblemKind("invalid-parameter", 422, "A parameter is not valid")
@@ -64,6 +65,7 @@ KINDS = (
     INVALID_CURSOR,
     INVALID_POSITION_TOKEN,
     UNKNOWN_CUSTOMER,
+    UNKNOWN_DEAD_LETTER,
     NO_SUCH_RESOURCE,
     METHOD_NOT_ALLOWED,
     NOT_YET,

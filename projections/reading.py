@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
+from customer_timeline.projections.dead_letters import DeadLetterReader
 from customer_timeline.projections.identity_reading import IdentityReader
 from customer_timeline.projections.lifecycle import Flag, Stage
 from customer_timeline.projections.progress import ProgressReader
@@ -194,28 +195,6 @@ class CustomerPage(NamedTuple):
     counts: Mapping[Stage, int]
 
 
-class DeadLetterSummary(NamedTuple):
-    """A record that could not become an event, without its content. `error` names no personal value."""
-
-    topic: str
-    partition: int
-    offset: int
-    recorded_us: int
-    reason: str
-    type: str | None
-    error: str
-
-
-class DeadLetter(NamedTuple):
-    """A record that could not become an event, whole. `key` and `value` are the original bytes (may be personal)."""
-
-    summary: DeadLetterSummary
-    sha256: bytes
-    key: bytes | None
-    value: bytes | None
-    headers: str
-
-
 class ReaderHealth(NamedTuple):
     """What the readiness probe wants to know. `projection_version` is None while no worker has written yet."""
 
@@ -228,7 +207,7 @@ class ReaderHealth(NamedTuple):
         return None in self or self.projection_version == self.expected_version
 
 
-class TimelineReader(ProgressReader, IdentityReader, Protocol):
+class TimelineReader(ProgressReader, IdentityReader, DeadLetterReader, Protocol):
     """Reads the views. Each call sees one snapshot of them, and none writes.
 
     Every method raises `ViewsUnavailableError` where the views cannot be reached in time, and (except `health`)
@@ -270,14 +249,6 @@ class TimelineReader(ProgressReader, IdentityReader, Protocol):
         Right at any instant, whether or not a sweeper runs. Raises StagesBeingAssessedError where customers were
         assessed by another version than `rules`.
         """
-        ...
-
-    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
-        """The newest dead letters by (recorded_at, topic, partition, offset), of one reason or of all."""
-        ...
-
-    async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
-        """One dead letter, whole; None where that record is none."""
         ...
 
     async def health(self) -> ReaderHealth:

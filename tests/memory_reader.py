@@ -10,6 +10,18 @@ from view_links import component, review_page
 from view_rows import PROJECTION, VERSION, Landed, Views
 
 from customer_timeline.projections.component import Component
+from customer_timeline.projections.dead_letters import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterGroupKey,
+    DeadLetterGroups,
+    DeadLetterPage,
+    DeadLetterPlace,
+    DeadLetterSummary,
+    StoredDeadLetters,
+    without_numbers,
+)
 from customer_timeline.projections.identity_reading import StoredEvent
 from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
@@ -20,8 +32,6 @@ from customer_timeline.projections.reading import (
     CustomerPage,
     CustomerRecord,
     CustomerRow,
-    DeadLetter,
-    DeadLetterSummary,
     EventAt,
     Member,
     ReaderHealth,
@@ -146,9 +156,51 @@ class MemoryReader:
             columns.last_sign_of_life_us,
         )
 
-    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
-        found = [letter.summary for letter in self._views.letters if reason in (None, letter.summary.reason)]
-        return tuple(sorted(found, key=lambda s: (s.recorded_us, *s[:3]), reverse=True)[:limit])
+    async def dead_letter_groups(
+        self, wanted: DeadLetterFilter, *, limit: int, after: DeadLetterGroupKey | None = None
+    ) -> DeadLetterGroups:
+        groups: dict[str, list[DeadLetterSummary]] = {}
+        for summary in sorted(self._letters(wanted), key=_letter_order):
+            groups.setdefault(summary.fingerprint, []).append(summary)
+        found = [
+            DeadLetterGroup(
+                named,
+                same[0].reason,
+                same[0].type,
+                without_numbers(same[0].error),
+                len(same),
+                same[0].recorded_us,
+                same[-1].recorded_us,
+                DeadLetterPlace(*same[-1][:3]),
+            )
+            for named, same in groups.items()
+        ]
+        found = sorted((group for group in found if after is None or group.key < after), key=_group_order, reverse=True)
+        return DeadLetterGroups(tuple(found[:limit]), more=len(found) > limit)
+
+    async def dead_letters(
+        self, wanted: DeadLetterFilter, *, limit: int, after: DeadLetterPlace | None = None
+    ) -> DeadLetterPage:
+        found = sorted(self._letters(wanted), key=_letter_order, reverse=True)
+        if after is not None:
+            end = await self.dead_letter(*after)
+            found = [one for one in found if end and _letter_order(one) < _letter_order(end.summary)]
+        return DeadLetterPage(tuple(found[:limit]), more=len(found) > limit)
+
+    async def stored_dead_letters(self) -> StoredDeadLetters:
+        reasons = Counter(letter.summary.reason for letter in self._views.letters)
+        return StoredDeadLetters(dict(reasons), 8192)
+
+    def _letters(self, wanted: DeadLetterFilter) -> list[DeadLetterSummary]:
+        return [
+            one
+            for one in (letter.summary for letter in self._views.letters)
+            if wanted.reason in (None, one.reason)
+            and (wanted.type is None or wanted.type in (one.type, (one.type or "").rpartition(".v")[0]))
+            and (wanted.since_us is None or one.recorded_us >= wanted.since_us)
+            and (wanted.until_us is None or one.recorded_us < wanted.until_us)
+            and wanted.fingerprint in (None, one.fingerprint)
+        ]
 
     async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
         wanted = (topic, partition, offset)
@@ -191,6 +243,14 @@ class MemoryReader:
                 return anchor in ids
             anchor = thing.owner_id or thing.via_thing_id
         return anchor in ids
+
+
+def _letter_order(summary: DeadLetterSummary) -> tuple[int, str, int, int]:
+    return (summary.recorded_us, summary.topic, summary.partition, summary.offset)
+
+
+def _group_order(group: DeadLetterGroup) -> DeadLetterGroupKey:
+    return group.key
 
 
 def _seen_order(member: Member) -> tuple[bool, int, str]:

@@ -19,14 +19,11 @@ from view_links import decision_rows, evidence_rows, known_members, link_rows
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
+from customer_timeline.projections.dead_letters import DeadLetter, DeadLetterSummary
 from customer_timeline.projections.identity_review import IdentityChange
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.progress import PartitionProgress
-from customer_timeline.projections.reading import (
-    DeadLetter,
-    DeadLetterSummary,
-    Member,
-)
+from customer_timeline.projections.reading import Member
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
@@ -161,10 +158,18 @@ class Views:
         """The schedule of a customer."""
         return stage_schedule(PROJECTION.decode(self.facts[customer_id]), self.rules, PROJECTION.calendar)
 
-    def dead_letter(self, number: int, reason: str, at: str, value: bytes | None = b"{", error: str = "no") -> None:
+    def dead_letter(
+        self,
+        number: int,
+        reason: str,
+        at: str,
+        value: bytes | None = b"{",
+        error: str = "no",
+        type_: str | None = None,
+    ) -> None:
         """A dead letter at offset `number` of partition 1."""
         recorded_us = to_micros(datetime.fromisoformat(at))
-        summary = DeadLetterSummary("touchpoints", 1, number, recorded_us, reason, None, error)
+        summary = DeadLetterSummary("touchpoints", 1, number, recorded_us, reason, type_, error)
         self.letters.append(DeadLetter(summary, bytes(32), b"key", value, "[]"))
 
     def insert(self, database: str) -> None:

@@ -171,38 +171,6 @@ FROM identifier AS i
 LEFT JOIN history_parts(ARRAY(SELECT anchor_id FROM anchors), $2, $3) AS p ON true
 WHERE i.identifier_id = $1
 
--- dead_letters: the newest dead letters, of one reason or of all, without their content.
-PREPARE dead_letters (text, integer) AS
-SELECT
-    topic,
-    part,
-    position,
-    (extract(epoch FROM recorded_at) * 1000000)::bigint,
-    reason,
-    type,
-    error
-FROM dead_letter
-WHERE $1 IS NULL OR reason = $1
-ORDER BY recorded_at DESC, topic DESC, part DESC, position DESC
-LIMIT $2
-
--- dead_letter: one dead letter, whole.
-PREPARE dead_letter (text, integer, bigint) AS
-SELECT
-    topic,
-    part,
-    position,
-    (extract(epoch FROM recorded_at) * 1000000)::bigint,
-    reason,
-    type,
-    error,
-    sha256,
-    key,
-    value,
-    headers::text
-FROM dead_letter
-WHERE topic = $1 AND part = $2 AND position = $3
-
 -- health: which fold wrote the views; a row even where none has yet.
 PREPARE health AS
 SELECT (SELECT projection_version FROM projection_meta)

@@ -9,8 +9,18 @@ from typing import Any
 import orjson
 
 from customer_timeline.projections.component import Component
+from customer_timeline.projections.dead_letters import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterGroupKey,
+    DeadLetterGroups,
+    DeadLetterPage,
+    DeadLetterPlace,
+    StoredDeadLetters,
+)
 from customer_timeline.projections.identity_reading import StoredEvent
 from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
+from customer_timeline.projections.postgres import dead_letters
 from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
 from customer_timeline.projections.postgres.identity_review import read_review
 from customer_timeline.projections.postgres.pool import LISTS, ReadPool
@@ -22,8 +32,6 @@ from customer_timeline.projections.reading import (
     CustomerPage,
     CustomerRecord,
     CustomerRow,
-    DeadLetter,
-    DeadLetterSummary,
     EventAt,
     HistoryParts,
     Member,
@@ -63,7 +71,11 @@ class PostgresReader:
         self._expected = projection_version
         points = {**named_queries("queries.sql"), **named_queries("identity.sql")}
         self._pool = ReadPool(dsn, schema, points, size=connections, timeout_s=timeout_s)
-        lists = {**named_queries("lists.sql"), **named_queries("identity_review.sql")}
+        lists = {
+            **named_queries("lists.sql"),
+            **named_queries("identity_review.sql"),
+            **named_queries("dead_letters.sql"),
+        }
         self._lists = ReadPool(dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS)
         self._standing = ReadPool(dsn, schema, named_queries("progress.sql"), size=1, timeout_s=timeout_s)
 
@@ -164,18 +176,25 @@ class PostgresReader:
         self._refuse_other_version(rows[0][0])
         return customers_page(rows, limit)
 
-    async def dead_letters(self, *, reason: str | None, limit: int) -> tuple[DeadLetterSummary, ...]:
-        """See `TimelineReader.dead_letters`."""
-        rows = await self._pool.fetch("EXECUTE dead_letters (%s, %s)", (reason, limit))
-        return tuple(DeadLetterSummary(*row) for row in rows)
+    async def dead_letter_groups(
+        self, wanted: DeadLetterFilter, *, limit: int, after: DeadLetterGroupKey | None = None
+    ) -> DeadLetterGroups:
+        """See `DeadLetterReader.dead_letter_groups`."""
+        return await dead_letters.read_dead_letter_groups(self._lists, wanted, limit, after)
+
+    async def dead_letters(
+        self, wanted: DeadLetterFilter, *, limit: int, after: DeadLetterPlace | None = None
+    ) -> DeadLetterPage:
+        """See `DeadLetterReader.dead_letters`."""
+        return await dead_letters.read_dead_letters(self._lists, wanted, limit, after)
 
     async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:
-        """See `TimelineReader.dead_letter`."""
-        rows = await self._pool.fetch("EXECUTE dead_letter (%s, %s, %s)", (topic, partition, offset))
-        if not rows:
-            return None
-        *summary, sha256, key, value, headers = rows[0]
-        return DeadLetter(DeadLetterSummary(*summary), bytes(sha256), _bytes(key), _bytes(value), headers=headers)
+        """See `DeadLetterReader.dead_letter`."""
+        return await dead_letters.read_dead_letter(self._lists, DeadLetterPlace(topic, partition, offset))
+
+    async def stored_dead_letters(self) -> StoredDeadLetters:
+        """See `DeadLetterReader.stored_dead_letters`."""
+        return await dead_letters.read_stored_dead_letters(self._lists)
 
     async def progress(self, topic: str) -> Progress:
         """See `ProgressReader.progress`."""
@@ -269,7 +288,3 @@ def customers_page(rows: Sequence[tuple[Any, ...]], limit: int) -> CustomerPage:
 def _customer_row(row: tuple[Any, ...]) -> CustomerRow:
     customer_id, stage, flags, *rest = row
     return CustomerRow(customer_id, stage, tuple(flags), *rest)
-
-
-def _bytes(value: memoryview | None) -> bytes | None:
-    return None if value is None else bytes(value)

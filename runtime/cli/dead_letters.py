@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,9 +12,18 @@ from typing import TypeVar
 import orjson
 import typer
 
+from customer_timeline.api.dead_letters import DeadLetterFilters, group_item, record_item
+from customer_timeline.projections.dead_letters import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterPlace,
+    DeadLetterReader,
+    DeadLetterSummary,
+)
 from customer_timeline.projections.instants import rfc3339
-from customer_timeline.projections.reading import DeadLetter, DeadLetterSummary, TimelineReader
 from customer_timeline.runtime import wiring
+from customer_timeline.runtime.asking import parameters
 from customer_timeline.runtime.settings import load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError, RejectionReason
 
@@ -27,7 +37,8 @@ class NoDeadLetterError(CustomerTimelineError):
     def __init__(self, topic: str, partition: int, offset: int) -> None:
         self.position = (topic, partition, offset)
         super().__init__(
-            f"The record at {topic}/{partition}/{offset} is no dead letter; `dead-letters list` shows those that are."
+            f"The record at {topic}/{partition}/{offset} is no dead letter; "
+            "`dead-letters list --each` shows those that are."
         )
 
 
@@ -41,17 +52,60 @@ def register(app: typer.Typer) -> None:
 
 def list_command(
     reason: RejectionReason = typer.Option(None, help="Only those of one reason."),
+    type_: str = typer.Option(None, "--type", help="Only those of one type, with or without its version."),
+    since: str = typer.Option(None, help="Recorded at this instant or later."),
+    until: str = typer.Option(None, help="Recorded before this instant."),
+    fingerprint: str = typer.Option(None, help="Only those of one group, by the fingerprint that the list shows."),
+    each: bool = typer.Option(False, "--each", help="Single records instead of groups."),
     limit: int = typer.Option(50, min=1, max=MAX_LISTED, help="At most so many, newest first."),
+    after: str = typer.Option(None, help="With --each: go on after this record, TOPIC/PARTITION/OFFSET."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object a line."),
 ) -> None:
-    """List dead letters, newest first: where each stands in the log and why it is no event."""
-    wanted = reason.value if reason else None
-    for letter in _read(lambda reader: reader.dead_letters(reason=wanted, limit=limit)):
-        if as_json:
-            print(orjson.dumps(_summary(letter)).decode())
-        else:
-            place = f"{letter.topic}/{letter.partition}/{letter.offset}"
-            print(f"{rfc3339(letter.recorded_us)}  {place}  {letter.reason}  {_printable(letter.error)}")
+    """List what could not become events, in groups of one reason and one kind of error; the newest first.
+
+    Of each group: the newest record, how many there are, since when, the fingerprint, and what is wrong (numbers as #).
+    """
+    named = {"reason": reason, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
+    wanted = parameters(DeadLetterFilters, named).wanted()
+    if after is not None and not each:
+        raise typer.BadParameter("goes with --each: groups have no pages here, use --limit", param_hint="--after")
+    if each:
+        _list_records(wanted, limit, None if after is None else _position(after), as_json=as_json)
+    else:
+        _list_groups(wanted, limit, as_json=as_json)
+
+
+def _list_groups(wanted: DeadLetterFilter, limit: int, *, as_json: bool) -> None:
+    page = _read(lambda reader: reader.dead_letter_groups(wanted, limit=limit))
+    for group in page.rows:
+        print(orjson.dumps(group_item(group)).decode() if as_json else _group_line(group))
+    if page.more:
+        print(f"There are more groups: use a --limit above {limit}.", file=sys.stderr)
+
+
+def _list_records(wanted: DeadLetterFilter, limit: int, after: DeadLetterPlace | None, *, as_json: bool) -> None:
+    if after is not None and _read(lambda reader: reader.dead_letter(*after)) is None:
+        raise NoDeadLetterError(*after)
+    page = _read(lambda reader: reader.dead_letters(wanted, limit=limit, after=after))
+    for letter in page.rows:
+        print(orjson.dumps(record_item(letter)).decode() if as_json else _record_line(letter))
+    if page.more:
+        print(f"There are more: go on with --after {_place(page.rows[-1])}", file=sys.stderr)
+
+
+def _group_line(group: DeadLetterGroup) -> str:
+    newest = f"{rfc3339(group.last_us)}  {_place(group.last)}"
+    return (
+        f"{newest}  {group.records:,} since {rfc3339(group.first_us)}  {group.fingerprint}  {_printable(group.error)}"
+    )
+
+
+def _record_line(letter: DeadLetterSummary) -> str:
+    return f"{rfc3339(letter.recorded_us)}  {_place(letter)}  {letter.reason}  {_printable(letter.error)}"
+
+
+def _place(record: DeadLetterPlace | DeadLetterSummary) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def show_command(
@@ -60,10 +114,10 @@ def show_command(
     raw: bool = typer.Option(False, "--raw", help="Nothing but the original bytes of the value."),
 ) -> None:
     """Show one dead letter whole. Its content may be personal."""
-    topic, partition, offset = _position(record)
-    letter = _read(lambda reader: reader.dead_letter(topic, partition, offset))
+    place = _position(record)
+    letter = _read(lambda reader: reader.dead_letter(*place))
     if letter is None:
-        raise NoDeadLetterError(topic, partition, offset)
+        raise NoDeadLetterError(*place)
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         return
@@ -75,7 +129,7 @@ def show_command(
         print(f"{name:12} {_printable(value if isinstance(value, str) else orjson.dumps(value).decode())}")
 
 
-def _read(ask: Callable[[TimelineReader], Awaitable[Result]]) -> Result:
+def _read(ask: Callable[[DeadLetterReader], Awaitable[Result]]) -> Result:
     async def reading() -> Result:
         reader = wiring.reader(load_settings())
         try:
@@ -86,32 +140,20 @@ def _read(ask: Callable[[TimelineReader], Awaitable[Result]]) -> Result:
     return asyncio.run(reading())
 
 
-def _position(record: str) -> tuple[str, int, int]:
-    topic, _, rest = record.partition("/")
-    partition, _, offset = rest.partition("/")
-    if not topic or not partition.isdecimal() or not offset.isdecimal():
+def _position(record: str) -> DeadLetterPlace:
+    found = re.fullmatch(r"([^/:]+)[/:]([0-9]+)[/:]([0-9]+)", record)
+    if found is None:
         raise typer.BadParameter("use TOPIC/PARTITION/OFFSET, such as touchpoints/2/18211", param_hint="RECORD")
+    topic, partition, offset = found.groups()
     # Wider numbers stand nowhere and do not fit the columns.
     if int(partition) >= 1 << 31 or int(offset) >= 1 << 63:
         raise NoDeadLetterError(topic, int(partition), int(offset))
-    return topic, int(partition), int(offset)
-
-
-def _summary(letter: DeadLetterSummary) -> dict[str, object]:
-    return {
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "recorded_at": rfc3339(letter.recorded_us),
-        "reason": letter.reason,
-        "type": letter.type,
-        "error": letter.error,
-    }
+    return DeadLetterPlace(topic, int(partition), int(offset))
 
 
 def _whole(letter: DeadLetter) -> dict[str, object]:
     return {
-        **_summary(letter.summary),
+        **record_item(letter.summary),
         "sha256": letter.sha256.hex(),
         "headers": orjson.loads(letter.headers),
         **_bytes("key", letter.key),

@@ -24,6 +24,7 @@ def filled() -> Views:
     views = Views()
     mail = event(10, "email.sent.v1", "2026-03-10T00:00:00Z", {"message_id": "m"}, [ANN], channel="email")
     views.customer([*(viewed(n, f"2026-03-0{n}T00:00:00Z", ANN) for n in range(1, 10)), mail])
+    views.dead_letter(7, "not_json", "2026-03-01T00:00:00Z")
     return views
 
 
@@ -53,6 +54,8 @@ async def test_every_operation_has_examples_and_documented_limits(client: MakeCl
         "/v1/customers/{ref}/identity/why",
         "/v1/customers/{ref}/lifecycle",
         "/v1/customers/{ref}/timeline",
+        "/v1/dead-letters",
+        "/v1/dead-letters/{topic}/{partition}/{offset}",
         "/v1/identity/review",
         "/v1/reports/late-events",
         "/livez",

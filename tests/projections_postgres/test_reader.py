@@ -306,26 +306,6 @@ async def test_views_that_no_worker_has_written_yet_are_current_and_empty(read: 
     assert await reader.customer(identifier_id(*ANN)) is None
 
 
-async def test_dead_letters_are_listed_newest_first_by_reason_or_all(read: Read) -> None:
-    views = Views()
-    views.dead_letter(1, "not_json", "2026-03-01T00:00:00Z")
-    views.dead_letter(2, "unknown_type", "2026-03-02T00:00:00Z")
-    views.dead_letter(3, "not_json", "2026-03-02T00:00:00Z")
-    reader = read(views)
-    assert [s.offset for s in await reader.dead_letters(reason=None, limit=9)] == [3, 2, 1]
-    assert [s.offset for s in await reader.dead_letters(reason="not_json", limit=9)] == [3, 1]
-    assert [s.offset for s in await reader.dead_letters(reason=None, limit=1)] == [3]
-
-
-async def test_a_dead_letter_keeps_the_original_bytes(read: Read) -> None:
-    views = Views()
-    views.dead_letter(7, "not_json", "2026-03-01T00:00:00Z", value=b"\xff\x00{", error="not JSON at byte 0")
-    reader = read(views)
-    found = await reader.dead_letter("touchpoints", 1, 7)
-    assert found == views.letters[0]
-    assert await reader.dead_letter("touchpoints", 1, 8) is None
-
-
 async def test_the_progress_of_a_topic_is_that_of_its_partitions_and_of_no_other(read: Read) -> None:
     views = Views()
     topic_id = "0b8f6a52-3c9f-4a0e-9d0c-7e1d5b2f4a61"

@@ -1,0 +1,124 @@
+-- Dead letters, in groups and one by one. Prepared once per connection and planned anew for each request, as lists are.
+-- The fingerprint is that of projections/dead_letters.py.
+
+-- dead_letter_groups: one page of groups, the one with the newest record first.
+-- $1 reason, $2 type, $3 since, $4 until (exclusive), $5 fingerprint, $6 and $7 the key after which the page begins,
+-- $8 page size + 1. Equal errors are counted first: there are few of them, and only these are read closely.
+PREPARE dead_letter_groups (text, text, timestamptz, timestamptz, text, timestamptz, text, integer) AS
+WITH counted AS (
+    SELECT
+        reason,
+        type,
+        regexp_replace(error, '[0-9]+', '#', 'g') AS error,
+        count(*) AS records,
+        min(recorded_at) AS first_at,
+        max(recorded_at) AS last_at
+    FROM dead_letter
+    WHERE ($1 IS NULL OR reason = $1)
+        AND ($2 IS NULL OR type = $2 OR rtrim(type, '0123456789') = $2 || '.v')
+        AND recorded_at >= $3 AND recorded_at < $4
+    GROUP BY reason, type, dead_letter.error
+),
+grouped AS (
+    SELECT
+        left(
+            encode(sha256(convert_to(reason || E'\n' || coalesce(type, '') || E'\n' || error, 'UTF8')), 'hex'), 16
+        ) AS fingerprint,
+        reason,
+        type,
+        error,
+        sum(records)::bigint AS records,
+        min(first_at) AS first_at,
+        max(last_at) AS last_at
+    FROM counted
+    GROUP BY reason, type, error
+),
+page AS (
+    SELECT * FROM grouped
+    WHERE ($5 IS NULL OR fingerprint = $5)
+        AND ($6 IS NULL OR (last_at, fingerprint COLLATE "C") < ($6, $7 COLLATE "C"))
+    ORDER BY last_at DESC, fingerprint COLLATE "C" DESC
+    LIMIT $8
+)
+SELECT
+    page.fingerprint,
+    page.reason,
+    page.type,
+    page.error,
+    page.records,
+    (extract(epoch FROM page.first_at) * 1000000)::bigint,
+    (extract(epoch FROM page.last_at) * 1000000)::bigint,
+    newest.topic,
+    newest.part,
+    newest.position
+FROM page
+CROSS JOIN LATERAL (
+    SELECT d.topic, d.part, d.position
+    FROM dead_letter AS d
+    WHERE d.reason = page.reason AND d.recorded_at = page.last_at AND d.type IS NOT DISTINCT FROM page.type
+        AND regexp_replace(d.error, '[0-9]+', '#', 'g') = page.error
+    ORDER BY d.topic COLLATE "C" DESC, d.part DESC, d.position DESC
+    LIMIT 1
+) AS newest
+ORDER BY page.last_at DESC, page.fingerprint COLLATE "C" DESC
+
+-- dead_letters: one page of single dead letters, newest first, without their content.
+-- $1 to $5 as in dead_letter_groups, $6 to $8 the record after which the page begins, $9 page size + 1.
+PREPARE dead_letters (text, text, timestamptz, timestamptz, text, text, integer, bigint, integer) AS
+SELECT
+    d.topic,
+    d.part,
+    d.position,
+    (extract(epoch FROM d.recorded_at) * 1000000)::bigint,
+    d.reason,
+    d.type,
+    d.error
+FROM dead_letter AS d
+WHERE ($1 IS NULL OR d.reason = $1)
+    AND ($2 IS NULL OR d.type = $2 OR rtrim(d.type, '0123456789') = $2 || '.v')
+    AND d.recorded_at >= $3 AND d.recorded_at < $4
+    AND (
+        $5 IS NULL OR $5 = left(
+            encode(
+                sha256(
+                    convert_to(
+                        d.reason || E'\n' || coalesce(d.type, '') || E'\n'
+                        || regexp_replace(d.error, '[0-9]+', '#', 'g'),
+                        'UTF8'
+                    )
+                ),
+                'hex'
+            ),
+            16
+        )
+    )
+    AND ($6 IS NULL OR (d.recorded_at, d.topic COLLATE "C", d.part, d.position) < (
+        SELECT a.recorded_at, a.topic COLLATE "C", a.part, a.position
+        FROM dead_letter AS a
+        WHERE a.topic = $6 AND a.part = $7 AND a.position = $8
+    ))
+ORDER BY d.recorded_at DESC, d.topic COLLATE "C" DESC, d.part DESC, d.position DESC
+LIMIT $9
+
+-- dead_letter: one dead letter, whole.
+PREPARE dead_letter (text, integer, bigint) AS
+SELECT
+    topic,
+    part,
+    position,
+    (extract(epoch FROM recorded_at) * 1000000)::bigint,
+    reason,
+    type,
+    error,
+    sha256,
+    key,
+    value,
+    headers::text
+FROM dead_letter
+WHERE topic = $1 AND part = $2 AND position = $3
+
+-- stored_dead_letters: how many there are of each reason, and what their table takes on disk; a row even with none.
+PREPARE stored_dead_letters AS
+SELECT found.reason, found.records, pg_total_relation_size('dead_letter')
+FROM (SELECT) AS always
+LEFT JOIN (SELECT reason, count(*) AS records FROM dead_letter GROUP BY reason) AS found ON true

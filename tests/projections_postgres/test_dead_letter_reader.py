@@ -1,0 +1,142 @@
+"""What the reader says of dead letters, in memory and on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from view_rows import Views
+
+from customer_timeline.projections.dead_letters import (
+    DeadLetterFilter,
+    DeadLetterGroupKey,
+    DeadLetterPlace,
+    StoredDeadLetters,
+    fingerprint,
+)
+from customer_timeline.projections.reading import TimelineReader
+from customer_timeline.schemas.decoded import to_micros
+from customer_timeline.schemas.errors import RejectionReason
+
+pytestmark = pytest.mark.anyio
+Read = Callable[..., TimelineReader]
+ALL = DeadLetterFilter()
+SURVEY = "survey.answered.v1"
+CSAT = f"invalid_field ({SURVEY} at data.csat): Input should be less than or equal to 5"
+THEME = f"invalid_field ({SURVEY} at data.themes[{{}}]): Input should be a valid string"
+
+
+def us(text: str) -> int:
+    return to_micros(datetime.fromisoformat(text))
+
+
+@pytest.fixture
+def letters() -> Views:
+    """One that is no JSON, two of one cause at different places of a list, one of another cause."""
+    views = Views()
+    views.dead_letter(1, "not_json", "2026-03-01T00:00:00Z", error="not_json: EOF at line 1 column 1")
+    views.dead_letter(2, "invalid_field", "2026-03-02T00:00:00Z", error=THEME.format(0), type_=SURVEY)
+    views.dead_letter(3, "invalid_field", "2026-03-03T00:00:00Z", error=CSAT, type_=SURVEY)
+    views.dead_letter(4, "invalid_field", "2026-03-03T00:00:00Z", error=THEME.format(17), type_=SURVEY)
+    return views
+
+
+async def test_groups_come_with_count_first_and_last_the_newest_first(read: Read, letters: Views) -> None:
+    found = await read(letters).dead_letter_groups(ALL, limit=9)
+    assert not found.more
+    assert {(g.error, g.records, g.first_us, g.last_us, g.last) for g in found.rows} == {
+        (
+            "invalid_field (survey.answered.v# at data.themes[#]): Input should be a valid string",
+            2,
+            us("2026-03-02T00:00:00Z"),
+            us("2026-03-03T00:00:00Z"),
+            DeadLetterPlace("touchpoints", 1, 4),
+        ),
+        (
+            "invalid_field (survey.answered.v# at data.csat): Input should be less than or equal to #",
+            1,
+            us("2026-03-03T00:00:00Z"),
+            us("2026-03-03T00:00:00Z"),
+            DeadLetterPlace("touchpoints", 1, 3),
+        ),
+        (
+            "not_json: EOF at line # column #",
+            1,
+            us("2026-03-01T00:00:00Z"),
+            us("2026-03-01T00:00:00Z"),
+            DeadLetterPlace("touchpoints", 1, 1),
+        ),
+    }
+    assert [g.key for g in found.rows] == sorted((g.key for g in found.rows), reverse=True)
+    assert {g.fingerprint for g in found.rows} == {letter.summary.fingerprint for letter in letters.letters}
+
+
+async def test_pages_of_groups_leave_none_out_and_show_none_twice(read: Read, letters: Views) -> None:
+    reader = read(letters)
+    whole = (await reader.dead_letter_groups(ALL, limit=9)).rows
+    after: DeadLetterGroupKey | None = None
+    for n, group in enumerate(whole):
+        page = await reader.dead_letter_groups(ALL, limit=1, after=after)
+        assert (page.rows, page.more) == ((group,), n < len(whole) - 1)
+        after = group.key
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offsets"),
+    [
+        (ALL, [4, 3, 2, 1]),
+        (DeadLetterFilter(reason="not_json"), [1]),
+        (DeadLetterFilter(type="survey.answered"), [4, 3, 2]),
+        (DeadLetterFilter(type=SURVEY), [4, 3, 2]),
+        (DeadLetterFilter(type="survey.answered.v2"), []),
+        (DeadLetterFilter(since_us=us("2026-03-02T00:00:00Z")), [4, 3, 2]),
+        (DeadLetterFilter(until_us=us("2026-03-02T00:00:00Z")), [1]),
+        (DeadLetterFilter(fingerprint=fingerprint("invalid_field", SURVEY, THEME.format(5))), [4, 2]),
+    ],
+)
+async def test_filters_choose_records_and_what_groups_count(
+    read: Read, letters: Views, wanted: DeadLetterFilter, offsets: list[int]
+) -> None:
+    reader = read(letters)
+    assert [one.offset for one in (await reader.dead_letters(wanted, limit=9)).rows] == offsets
+    assert sum(group.records for group in (await reader.dead_letter_groups(wanted, limit=9)).rows) == len(offsets)
+
+
+async def test_records_are_paged_from_one_on_newest_first(read: Read, letters: Views) -> None:
+    reader = read(letters)
+    first = await reader.dead_letters(ALL, limit=2)
+    assert ([one.offset for one in first.rows], first.more) == ([4, 3], True)
+    second = await reader.dead_letters(ALL, limit=2, after=DeadLetterPlace("touchpoints", 1, 3))
+    assert ([one.offset for one in second.rows], second.more) == ([2, 1], False)
+    assert (await reader.dead_letters(ALL, limit=2, after=DeadLetterPlace("touchpoints", 1, 99))).rows == ()
+
+
+async def test_what_is_stored_is_counted_by_reason(read: Read, letters: Views) -> None:
+    found = await read(letters).stored_dead_letters()
+    assert found.by_reason == {"not_json": 1, "invalid_field": 3}
+    assert found.size_bytes > 0
+
+
+async def test_with_no_dead_letter_nothing_is_counted(read: Read) -> None:
+    reader = read(Views())
+    found = await reader.stored_dead_letters()
+    assert found == StoredDeadLetters({}, found.size_bytes)
+    assert (await reader.dead_letter_groups(ALL, limit=1)).rows == ()
+
+
+async def test_a_dead_letter_keeps_the_original_bytes(read: Read) -> None:
+    views = Views()
+    views.dead_letter(7, "not_json", "2026-03-01T00:00:00Z", value=b"\xff\x00{", error="not JSON at byte 0")
+    reader = read(views)
+    found = await reader.dead_letter("touchpoints", 1, 7)
+    assert found == views.letters[0]
+    assert await reader.dead_letter("touchpoints", 1, 8) is None
+
+
+@pytest.mark.parametrize("reason", RejectionReason)
+def test_a_fingerprint_tells_reasons_types_and_fields_apart_and_no_numbers(reason: RejectionReason) -> None:
+    one = fingerprint(reason, SURVEY, f"{reason} at data.items[3].amount: no")
+    assert one == fingerprint(reason, SURVEY, f"{reason} at data.items[12].amount: no")
+    assert len({one, fingerprint(reason, None, f"{reason} at data.items[3].amount: no")}) == 2
+    assert one != fingerprint(reason, SURVEY, f"{reason} at data.items[3].sku: no")
