@@ -39,7 +39,8 @@ class ApiConfig:
     `lag_probe` (raises LagUnknownError) and `migrations_probe` (names of migrations not yet applied) may block; they
     are called in a thread, seldom. `topic`: the log that the views are made from. `local_only` = listening on loopback:
     requests whose Host header names anything else are refused, so that no web page can read customers through a name
-    that it points at this machine. `ready_max_lag_s`: with a longer lag `/readyz` says no. `now_us`: the present,
+    that it points at this machine. `ready_max_lag_s`: with a longer lag `/readyz` says no; with more
+    than `dead_letters_warn_above` dead letters it warns. `now_us`: the present,
     microseconds since 1970, UTC.
     """
 
@@ -53,3 +54,4 @@ class ApiConfig:
     migrations_probe: Callable[[], Sequence[str]] | None = None
     local_only: bool = True
     ready_max_lag_s: float = 60.0
+    dead_letters_warn_above: int = 1000

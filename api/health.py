@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -16,32 +16,35 @@ from customer_timeline.api.documentation import problem_responses
 from customer_timeline.api.metrics import ApiMetrics
 from customer_timeline.api.models import Alive, Ready
 from customer_timeline.api.problems import INTERNAL, NOT_READY, ProblemError
+from customer_timeline.projections.dead_letters import StoredDeadLetters
 from customer_timeline.projections.reading import TimelineReader, ViewsUnavailableError
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 PROBE_TTL_S = 1.0  # however often the probes are called, what they ask is asked no oftener
 PROBE_TIMEOUT_S = 0.8
+COUNT_TTL_S = 10.0  # dead letters are counted one by one
 
 Result = TypeVar("Result")
 Check = dict[str, Any]
 
 
 class _Remembered(Generic[Result]):
-    """The result of a blocking probe, asked in a thread, once at a time however many want to know.
+    """The result of a probe, asked once at a time however many want to know.
 
-    A result serves for PROBE_TTL_S. Nobody waits longer than PROBE_TIMEOUT_S (TimeoutError), for whoever asks
-    `/readyz` has little patience; the thread goes on, and what it finds serves those who ask next.
+    A result serves for `ttl_s`. Nobody waits longer than PROBE_TIMEOUT_S (TimeoutError), for whoever asks
+    `/readyz` has little patience; the probe goes on, and what it finds serves those who ask next.
     """
 
-    def __init__(self, probe: Callable[[], Result]) -> None:
+    def __init__(self, probe: Callable[[], Coroutine[Any, Any, Result]], ttl_s: float) -> None:
         self._probe = probe
+        self._ttl_s = ttl_s
         self._asking: asyncio.Task[Result] | None = None
         self._answered_at = float("-inf")
 
     async def get(self) -> Result:
         task = self._asking
-        if task is None or (task.done() and time.monotonic() - self._answered_at >= PROBE_TTL_S):
-            task = self._asking = asyncio.create_task(asyncio.to_thread(self._probe))
+        if task is None or (task.done() and time.monotonic() - self._answered_at >= self._ttl_s):
+            task = self._asking = asyncio.create_task(self._probe())
             task.add_done_callback(self._answered)
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             return await asyncio.shield(task)
@@ -52,11 +55,17 @@ class _Remembered(Generic[Result]):
             task.exception()  # whoever still waits gets it; nobody waiting is no error
 
 
+def _in_a_thread(probe: Callable[[], Result]) -> _Remembered[Result]:
+    """A probe that blocks."""
+    return _Remembered(lambda: asyncio.to_thread(probe), PROBE_TTL_S)
+
+
 def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
     """`/livez`, `/readyz` and `/metrics`."""
     router = APIRouter(tags=["operations"])
-    lag = _Remembered(config.lag_probe) if config.lag_probe else None
-    pending = _Remembered(config.migrations_probe) if config.migrations_probe else None
+    lag = _in_a_thread(config.lag_probe) if config.lag_probe else None
+    pending = _in_a_thread(config.migrations_probe) if config.migrations_probe else None
+    dead_letters = _Remembered(reader.stored_dead_letters, COUNT_TTL_S)
 
     async def check_postgres() -> Check:
         health = await reader.health()
@@ -77,6 +86,12 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
             return _lag_check(await lag.get(), config.ready_max_lag_s)
         except (LagUnknownError, TimeoutError):
             return _unknown("The log does not answer; what was applied is served.")
+
+    async def check_dead_letters() -> Check:
+        try:
+            return _dead_letter_check(await dead_letters.get(), config.dead_letters_warn_above)
+        except (TimeoutError, CustomerTimelineError):
+            return _unknown("They could not be counted in time.")
 
     @router.get(
         "/livez",
@@ -100,11 +115,13 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
             "postgres": await _guarded(check_postgres),
             "migrations": await _guarded(check_migrations),
             "lag": await _guarded(check_lag),
+            "dead_letters": await check_dead_letters(),
         }
         failed = sorted(name for name, check in checks.items() if check["status"] == "failed")
         if failed:
             raise ProblemError(NOT_READY, f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
-        body = orjson.dumps({"status": "ready", "checks": checks})
+        warnings = [check["reason"] for check in checks.values() if check["status"] == "warning"]
+        body = orjson.dumps({"status": "ready", "checks": checks, "warnings": warnings})
         return Response(body, media_type="application/json", headers=_NO_STORE)
 
     @router.get(
@@ -119,7 +136,11 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
             known_lag = None if lag is None else await lag.get()
         except (TimeoutError, CustomerTimelineError):
             known_lag = None
-        text = await asyncio.to_thread(metrics.exposition, known_lag)
+        try:
+            stored = await dead_letters.get()
+        except (TimeoutError, CustomerTimelineError):
+            stored = None
+        text = await asyncio.to_thread(metrics.exposition, known_lag, stored)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8", headers=_NO_STORE)
 
     return router
@@ -144,6 +165,15 @@ def _lag_check(lag: Lag, most_s: float) -> Check:
         "max_seconds": most_s,
         "partitions": [partition._asdict() for partition in lag],
     }
+
+
+def _dead_letter_check(stored: StoredDeadLetters, warn_above: int) -> Check:
+    records = sum(stored.by_reason.values())
+    told: Check = {"status": "ok", "stored": records, "warn_above": warn_above}
+    if records > warn_above:
+        told["status"] = "warning"
+        told["reason"] = f"{records:,} dead letters are stored, more than {warn_above:,}: see /v1/dead-letters."
+    return told
 
 
 def _failed(reason: str) -> Check:

@@ -1,4 +1,5 @@
-"""Metrics of the API for Prometheus: latency by route template, and the lag of the views behind the log.
+"""Metrics of the API for Prometheus: latency by route template, the lag of the views behind the log, and the
+dead letters that are stored.
 
 With several worker processes behind one port a scrape reaches any of them; prometheus_client then adds them up
 through files in `PROMETHEUS_MULTIPROC_DIR`, which `runtime` sets before it starts them.
@@ -16,6 +17,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from customer_timeline.api.config import Lag
+from customer_timeline.projections.dead_letters import StoredDeadLetters
+from customer_timeline.schemas.errors import RejectionReason
 
 # Around the aim of 5,000 views a second (sub-millisecond) up to the time-out of a query.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -56,18 +59,19 @@ class ApiMetrics:
         """Count one read that waited; `outcome` is a word of `waiting.OUTCOMES`."""
         self._wait.labels(outcome).observe(seconds)
 
-    def exposition(self, lag: Lag | None) -> bytes:
-        """The text format of Prometheus; `lag` None = unknown, then its series are absent."""
+    def exposition(self, lag: Lag | None, dead_letters: StoredDeadLetters | None) -> bytes:
+        """The text format of Prometheus; None = unknown, then its series are absent."""
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         text = generate_latest(registry)
+        known = CollectorRegistry()
         if lag is not None:
-            lag_registry = CollectorRegistry()
-            lag_registry.register(_LagCollector(lag))
-            text += generate_latest(lag_registry)
-        return text
+            known.register(_LagCollector(lag))
+        if dead_letters is not None:
+            known.register(_DeadLetterCollector(dead_letters))
+        return text + generate_latest(known)
 
 
 class _LagCollector(Collector):
@@ -89,3 +93,24 @@ class _LagCollector(Collector):
             seconds.add_metric(labels, partition.seconds)
         yield events
         yield seconds
+
+
+class _DeadLetterCollector(Collector):
+    def __init__(self, stored: StoredDeadLetters) -> None:
+        self._stored = stored
+
+    def collect(self) -> Iterator[Metric]:
+        records = GaugeMetricFamily(
+            "customer_timeline_dead_letters_stored",
+            "Dead letters in the table, whoever wrote them.",
+            labels=("reason",),
+        )
+        # A reason without any is 0, so that a sum over all of them exists from the start.
+        for reason in dict.fromkeys((*map(str, RejectionReason), *self._stored.by_reason)):
+            records.add_metric((reason,), self._stored.by_reason.get(reason, 0))
+        yield records
+        size = GaugeMetricFamily(
+            "customer_timeline_dead_letters_stored_bytes", "What they take on disk, indexes included."
+        )
+        size.add_metric((), self._stored.size_bytes)
+        yield size

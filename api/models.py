@@ -366,3 +366,4 @@ class Ready(Shape):
 
     status: Literal["ready"]
     checks: dict[str, dict[str, Any]]
+    warnings: list[str] = Field(description="What somebody should look at; requests are answered all the same.")

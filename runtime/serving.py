@@ -62,6 +62,7 @@ def application() -> FastAPI:
         migrations_probe=pending,
         local_only=is_loopback(settings.api_host),
         ready_max_lag_s=settings.ready_max_lag_s,
+        dead_letters_warn_above=settings.dead_letters_warn_above,
     )
     return create_app(wiring.reader(settings), wiring.cut_reader(settings), config)
 

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds that the views may be behind the log before `/readyz` says no.",
     )
+    dead_letters_warn_above: int = Field(
+        1000, ge=0, description="Dead letters stored beyond which `/readyz` warns; it stays ready."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")

@@ -79,10 +79,12 @@ OPERATIONS = """
 - `/livez` says that the process answers; it asks nobody.
 - `/readyz` says whether to send requests: Postgres answers, its views are of this program's projection version, all
   migrations are applied, and no partition's oldest unapplied record has waited for more than 60 s. Where Kafka does not
-  answer the lag is `unknown`, which keeps nobody from reading.
+  answer the lag is `unknown`, which keeps nobody from reading. `warnings` are for people: more dead letters are stored
+  than `CUSTOMER_TIMELINE_DEAD_LETTERS_WARN_ABOVE`. It is ready all the same.
 - `/metrics` speaks Prometheus: `customer_timeline_api_request_duration_seconds` by method, route template and status,
   added up over all processes; `customer_timeline_api_wait_seconds`, how long reads waited for positions, by outcome;
-  `customer_timeline_views_lag_events` and `_lag_seconds` by partition.
+  `customer_timeline_views_lag_events` and `_lag_seconds` by partition; `customer_timeline_dead_letters_stored` by
+  reason, and `_stored_bytes`.
 - `customer-timeline customer show|timeline|lifecycle REF --json` and `customer-timeline customer list --json` print the
   same without the API.
 """

@@ -128,10 +128,10 @@ def test_what_cannot_be_shown_is_one_line_and_an_exit_code(
 
 
 def test_dead_letters_are_listed_without_and_shown_with_their_content(deployed: dict[str, str]) -> None:
-    listed = command(deployed, "dead-letters", "list").stdout
+    listed = command(deployed, "dead-letters", "list", "--each").stdout
     assert listed == "2026-03-01T00:00:00Z  touchpoints/1/7  not_json  not JSON at byte 0\n"
     assert command(deployed, "dead-letters", "list", "--reason", "unknown_type").stdout == ""
-    (one,) = command(deployed, "dead-letters", "list", "--json").stdout.splitlines()
+    (one,) = command(deployed, "dead-letters", "list", "--each", "--json").stdout.splitlines()
     assert json.loads(one)["offset"] == 7
     whole = json.loads(command(deployed, "dead-letters", "show", "touchpoints/1/7", "--json").stdout)
     assert (whole["key"], whole["value_base64"]) == ("key", "/2Jyb2tlbg==")  # base64 of ff 62 72 6f 6b 65 6e

@@ -11,6 +11,7 @@ from memory_reader import MemoryReader
 from view_rows import VERSION, Views, viewed
 
 from customer_timeline.api.config import LagUnknownError, PartitionLag
+from customer_timeline.projections.dead_letters import StoredDeadLetters
 from customer_timeline.projections.reading import ReaderHealth, ViewsUnavailableError
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,9 @@ async def test_ready_tells_what_was_checked(client: MakeClient) -> None:
                     {"topic": "touchpoints", "partition": 1, "events": 3, "seconds": 59.9},
                 ],
             },
+            "dead_letters": {"status": "ok", "stored": 0, "warn_above": 1000},
         },
+        "warnings": [],
     }
 
 
@@ -102,6 +105,42 @@ async def test_a_slow_probe_is_waited_for_shortly_and_asked_once_at_a_time(
         while (await api.get("/readyz")).json()["checks"]["lag"]["status"] != "ok":
             pass
     assert len(asked) == 1
+
+
+def _two_letters() -> Views:
+    views = Views()
+    views.dead_letter(1, "not_json", "2026-03-01T00:00:00Z")
+    views.dead_letter(2, "future", "2026-03-01T00:00:00Z")
+    return views
+
+
+@pytest.mark.parametrize(("warn_above", "status"), [(2, "ok"), (1, "warning"), (0, "warning")])
+async def test_more_dead_letters_than_the_setting_says_are_a_warning_and_ready_stays_ready(
+    client: MakeClient, warn_above: int, status: str
+) -> None:
+    response = await client(_two_letters(), dead_letters_warn_above=warn_above).get("/readyz")
+    told = response.json()
+    assert (response.status_code, told["status"], told["checks"]["dead_letters"]["status"]) == (200, "ready", status)
+    warned = [f"2 dead letters are stored, more than {warn_above}: see /v1/dead-letters."]
+    assert told["warnings"] == (warned if status == "warning" else [])
+
+
+async def test_dead_letters_that_cannot_be_counted_keep_nobody_from_reading(client: MakeClient) -> None:
+    class Uncounted(MemoryReader):
+        async def stored_dead_letters(self) -> StoredDeadLetters:
+            raise ViewsUnavailableError("Too slow.")
+
+    api = client(Uncounted(Views()))
+    told = await api.get("/readyz")
+    assert (told.status_code, told.json()["checks"]["dead_letters"]["status"]) == (200, "unknown")
+    assert "dead_letters_stored" not in (await api.get("/metrics")).text
+
+
+async def test_metrics_tell_how_many_dead_letters_are_stored(client: MakeClient) -> None:
+    lines = (await client(_two_letters()).get("/metrics")).text.splitlines()
+    assert 'customer_timeline_dead_letters_stored{reason="future"} 1.0' in lines
+    assert 'customer_timeline_dead_letters_stored{reason="too_large"} 0.0' in lines
+    assert "customer_timeline_dead_letters_stored_bytes 8192.0" in lines
 
 
 async def test_metrics_tell_latency_by_route_and_the_lag_of_each_partition(client: MakeClient) -> None:

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from customer_timeline.api.config import PartitionLag
 from customer_timeline.api.metrics import ApiMetrics
+from customer_timeline.projections.dead_letters import StoredDeadLetters
 from customer_timeline.projections.journal import Applied
 from customer_timeline.streams.metrics import ProjectorMetrics
 
@@ -59,7 +60,9 @@ def _api_text() -> str:
     metrics = ApiMetrics()
     metrics.observe("GET", "/v1/customers/{ref}", 200, 0.001)
     metrics.waited("passed", 0.001)
-    return metrics.exposition((PartitionLag("touchpoints", 0, 1, 1.0),)).decode()
+    return metrics.exposition(
+        (PartitionLag("touchpoints", 0, 1, 1.0),), StoredDeadLetters({"not_json": 1}, 8192)
+    ).decode()
 
 
 def _exported(text: str) -> Exported:
