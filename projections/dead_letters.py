@@ -134,6 +134,14 @@ class DeadLetterReader(Protocol):
         """How many there are."""
         ...
 
+    async def stored_revision(self, event_id: str) -> int | None:
+        """The highest revision of an event among the records kept of it; None where there is none."""
+        ...
+
+    async def owner_of(self, thing_id: str) -> str | None:
+        """The customer whose a thing is now, itself or through at most five others; None where it is nobody's."""
+        ...
+
 
 def without_numbers(error: str) -> str:
     """What is wrong, without what varies from record to record: indexes of lists, lines and columns of JSON."""

@@ -7,13 +7,22 @@ of all types of the catalogue told apart by `type`. Pure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, TypeAdapter, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.touchpoint import TouchpointData
@@ -75,6 +84,19 @@ def event_id(source: str, id: str) -> str:  # noqa: A002 - the attribute's own n
     digest.update(f"{source}\n{id}".encode())
     h = digest.hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+
+def shown_identity(record: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Source and id of a record that need not be valid otherwise; None where it does not show both."""
+    try:
+        return _identity().validate_python((record.get("source"), record.get("id")))
+    except ValidationError:
+        return None
+
+
+@cache
+def _identity() -> TypeAdapter[tuple[str, str]]:
+    return TypeAdapter(tuple[_Source, _Attribute])
 
 
 @cache

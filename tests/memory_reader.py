@@ -191,6 +191,18 @@ class MemoryReader:
         reasons = Counter(letter.summary.reason for letter in self._views.letters)
         return StoredDeadLetters(dict(reasons), 8192)
 
+    async def stored_revision(self, event_id: str) -> int | None:
+        return max((e.event.revision for e in self._views.events if e.event.event_id == event_id), default=None)
+
+    async def owner_of(self, thing_id: str) -> str | None:
+        things = {thing.thing_id: thing for thing in self._views.things}
+        found = things.get(thing_id)
+        for _ in range(5):
+            if found is None or found.owner_id is not None:
+                break
+            found = things.get(found.via_thing_id or "")
+        return self._customer_of(found.owner_id) if found and found.owner_id else None
+
     def _letters(self, wanted: DeadLetterFilter) -> list[DeadLetterSummary]:
         return [
             one

@@ -122,3 +122,26 @@ PREPARE stored_dead_letters AS
 SELECT found.reason, found.records, pg_total_relation_size('dead_letter')
 FROM (SELECT) AS always
 LEFT JOIN (SELECT reason, count(*) AS records FROM dead_letter GROUP BY reason) AS found ON true
+
+-- stored_revision: the highest revision of an event, of the record that counts and of those that lost to it.
+PREPARE stored_revision (uuid) AS
+SELECT max(found.revision)
+FROM (
+    SELECT revision FROM timeline WHERE event_id = $1
+    UNION ALL
+    SELECT revision FROM superseded WHERE event_id = $1
+) AS found
+
+-- owner_of: the customer whose a thing is, itself or through at most five others.
+PREPARE owner_of (uuid) AS
+WITH RECURSIVE way (owner_id, via_thing_id, steps) AS (
+    SELECT owner_id, via_thing_id, 0 FROM thing WHERE thing_id = $1
+    UNION ALL
+    SELECT t.owner_id, t.via_thing_id, way.steps + 1
+    FROM way
+    JOIN thing AS t ON t.thing_id = way.via_thing_id
+    WHERE way.owner_id IS NULL AND way.steps < 5
+)
+SELECT i.customer_id::text
+FROM way
+JOIN identifier AS i ON i.identifier_id = way.owner_id

@@ -196,6 +196,16 @@ class PostgresReader:
         """See `DeadLetterReader.stored_dead_letters`."""
         return await dead_letters.read_stored_dead_letters(self._lists)
 
+    async def stored_revision(self, event_id: str) -> int | None:
+        """See `DeadLetterReader.stored_revision`."""
+        rows = await self._lists.fetch("EXECUTE stored_revision (%s)", (event_id,))
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def owner_of(self, thing_id: str) -> str | None:
+        """See `DeadLetterReader.owner_of`."""
+        rows = await self._lists.fetch("EXECUTE owner_of (%s)", (thing_id,))
+        return str(rows[0][0]) if rows else None
+
     async def progress(self, topic: str) -> Progress:
         """See `ProgressReader.progress`."""
         rows = await self._standing.fetch("EXECUTE progress (%s)", (topic,))

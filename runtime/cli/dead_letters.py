@@ -70,7 +70,7 @@ def list_command(
     if after is not None and not each:
         raise typer.BadParameter("goes with --each: groups have no pages here, use --limit", param_hint="--after")
     if each:
-        _list_records(wanted, limit, None if after is None else _position(after), as_json=as_json)
+        _list_records(wanted, limit, None if after is None else place_of(after), as_json=as_json)
     else:
         _list_groups(wanted, limit, as_json=as_json)
 
@@ -95,13 +95,11 @@ def _list_records(wanted: DeadLetterFilter, limit: int, after: DeadLetterPlace |
 
 def _group_line(group: DeadLetterGroup) -> str:
     newest = f"{rfc3339(group.last_us)}  {_place(group.last)}"
-    return (
-        f"{newest}  {group.records:,} since {rfc3339(group.first_us)}  {group.fingerprint}  {_printable(group.error)}"
-    )
+    return f"{newest}  {group.records:,} since {rfc3339(group.first_us)}  {group.fingerprint}  {printable(group.error)}"
 
 
 def _record_line(letter: DeadLetterSummary) -> str:
-    return f"{rfc3339(letter.recorded_us)}  {_place(letter)}  {letter.reason}  {_printable(letter.error)}"
+    return f"{rfc3339(letter.recorded_us)}  {_place(letter)}  {letter.reason}  {printable(letter.error)}"
 
 
 def _place(record: DeadLetterPlace | DeadLetterSummary) -> str:
@@ -114,7 +112,7 @@ def show_command(
     raw: bool = typer.Option(False, "--raw", help="Nothing but the original bytes of the value."),
 ) -> None:
     """Show one dead letter whole. Its content may be personal."""
-    place = _position(record)
+    place = place_of(record)
     letter = _read(lambda reader: reader.dead_letter(*place))
     if letter is None:
         raise NoDeadLetterError(*place)
@@ -126,7 +124,7 @@ def show_command(
         print(orjson.dumps(told).decode())
         return
     for name, value in told.items():
-        print(f"{name:12} {_printable(value if isinstance(value, str) else orjson.dumps(value).decode())}")
+        print(f"{name:12} {printable(value if isinstance(value, str) else orjson.dumps(value).decode())}")
 
 
 def _read(ask: Callable[[DeadLetterReader], Awaitable[Result]]) -> Result:
@@ -140,7 +138,8 @@ def _read(ask: Callable[[DeadLetterReader], Awaitable[Result]]) -> Result:
     return asyncio.run(reading())
 
 
-def _position(record: str) -> DeadLetterPlace:
+def place_of(record: str) -> DeadLetterPlace:
+    """The place that TOPIC/PARTITION/OFFSET names; colons do as well. Raises BadParameter, NoDeadLetterError."""
     found = re.fullmatch(r"([^/:]+)[/:]([0-9]+)[/:]([0-9]+)", record)
     if found is None:
         raise typer.BadParameter("use TOPIC/PARTITION/OFFSET, such as touchpoints/2/18211", param_hint="RECORD")
@@ -170,6 +169,7 @@ def _bytes(name: str, content: bytes | None) -> dict[str, object]:
         return {f"{name}_base64": base64.b64encode(content).decode()}
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without what a terminal would act on."""
     # Broken records come from anywhere: nothing in them may move the cursor of a terminal.
     return "".join(char if char.isprintable() else "�" for char in text)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from view_rows import Views
+from view_rows import Views, identifier_id, thing_id, viewed
 
 from customer_timeline.projections.dead_letters import (
     DeadLetterFilter,
@@ -22,6 +22,7 @@ from customer_timeline.schemas.errors import RejectionReason
 pytestmark = pytest.mark.anyio
 Read = Callable[..., TimelineReader]
 ALL = DeadLetterFilter()
+ANN = ("email", "ann@example.com")
 SURVEY = "survey.answered.v1"
 CSAT = f"invalid_field ({SURVEY} at data.csat): Input should be less than or equal to 5"
 THEME = f"invalid_field ({SURVEY} at data.themes[{{}}]): Input should be a valid string"
@@ -140,3 +141,23 @@ def test_a_fingerprint_tells_reasons_types_and_fields_apart_and_no_numbers(reaso
     assert one == fingerprint(reason, SURVEY, f"{reason} at data.items[12].amount: no")
     assert len({one, fingerprint(reason, None, f"{reason} at data.items[3].amount: no")}) == 2
     assert one != fingerprint(reason, SURVEY, f"{reason} at data.items[3].sku: no")
+
+
+async def test_the_highest_revision_of_an_event_is_told(read: Read) -> None:
+    views = Views()
+    views.customer([{**viewed(1, "2026-03-01T00:00:00Z", ANN), "revision": 4}])
+    reader = read(views)
+    assert await reader.stored_revision(views.events[0].event.event_id) == 4
+    assert await reader.stored_revision(identifier_id(*ANN)) is None
+
+
+async def test_a_thing_leads_to_its_owner_itself_or_through_others(read: Read) -> None:
+    views = Views()
+    ann = views.customer([viewed(1, "2026-03-01T00:00:00Z", ANN)])
+    views.thing("order", "o1", owner=identifier_id(*ANN))
+    views.thing("case", "c1", via=("order", "o1"))
+    views.thing("order", "o2")
+    reader = read(views)
+    found = [await reader.owner_of(thing_id(*one)) for one in (("order", "o1"), ("case", "c1"), ("order", "o2"))]
+    assert found == [ann, ann, None]
+    assert await reader.owner_of(thing_id("order", "o3")) is None

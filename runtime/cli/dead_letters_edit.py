@@ -1,0 +1,156 @@
+"""`customer-timeline dead-letters edit`: publish a repaired copy of a record that could not become an event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_of, printable
+from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.settings import Settings, load_settings
+from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.json_edit import with_value, without
+
+if TYPE_CHECKING:
+    from customer_timeline.projections.dead_letters import DeadLetterPlace
+    from customer_timeline.runtime.repairing import Edit, Repair
+
+_SET_FORM: Final = "use JSON_POINTER=JSON, such as /data/csat=4 or '/data/order_id=\"shop:1\"'"
+
+
+class UnreadableRepairError(CustomerTimelineError):
+    """The file of the repaired event cannot be read."""
+
+    exit_code = 2
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"{file} cannot be read: {problem}.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `dead-letters`: modules are registered in the order of their names."""
+    commands = next((one.typer_instance for one in app.registered_groups if one.name == "dead-letters"), None)
+    if commands is None:
+        raise LookupError("The group of commands `dead-letters` is not there yet.")
+    commands.command("edit")(edit_command)
+
+
+def edit_command(
+    record: str = typer.Argument(help="Where it stands: TOPIC/PARTITION/OFFSET, as `list` prints it."),
+    set_: list[str] = typer.Option([], "--set", help="JSON_POINTER=JSON: put a value there; may be given often."),
+    remove: list[str] = typer.Option([], "--remove", help="JSON_POINTER: take what stands there out; before --set."),
+    file: Path | None = typer.Option(None, "--file", help="The whole repaired event, one JSON object."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what it would do, publish nothing; needs no Kafka."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+) -> None:
+    """Publish a repaired copy of a dead letter: the same event where the record shows which, with a higher revision.
+
+    Shows the event and whose timeline it would join (that is personal), then asks, then publishes. The dead letter
+    itself stays listed: it is what the log says.
+    """
+    place = place_of(record)
+    if (file is None) == (not set_ and not remove):
+        raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
+    edit, whole = (_edit(set_, remove), None) if file is None else (None, _whole(file))
+    settings = load_settings()
+    repair = asyncio.run(_plan(settings, place, edit, whole))
+    if not as_json:
+        _print(repair, err=False)
+    elif not (dry_run or yes):
+        _print(repair, err=True)
+    published = None
+    if not dry_run:
+        if not yes:
+            typer.confirm("Publish this event?", abort=True, err=True)
+        with wiring.publisher(settings) as publisher:
+            published = publisher.publish(repair.decoded).position()
+    if as_json:
+        print(json.dumps({**_described(repair), "dry_run": dry_run, "position": published and published._asdict()}))
+    elif published:
+        at = f"{published.topic}/{published.partition}/{published.offset}"
+        print(f"Published at {at} as {repair.decoded.event_id}; a worker applies it.")
+
+
+async def _plan(settings: Settings, place: DeadLetterPlace, edit: Edit | None, whole: Any) -> Repair:
+    from customer_timeline.runtime.repairing import Repairer
+
+    reader = wiring.reader(settings)
+    try:
+        letter = await reader.dead_letter(*place)
+        if letter is None:
+            raise NoDeadLetterError(*place)
+        repairer = Repairer(reader, wiring.codec(settings))
+        return await repairer.plan(letter, edit, whole, now=SystemClock().now())
+    finally:
+        await reader.aclose()
+
+
+def _edit(set_: list[str], remove: list[str]) -> Edit:
+    values = [_assignment(given) for given in set_]
+
+    def edited(document: dict[str, Any]) -> Any:
+        found: Any = document
+        for pointer in remove:
+            found = without(found, pointer)
+        for pointer, value in values:
+            found = with_value(found, pointer, value)
+        return found
+
+    return edited
+
+
+def _assignment(given: str) -> tuple[str, Any]:
+    pointer, separator, text = given.partition("=")
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise typer.BadParameter(_SET_FORM, param_hint="--set") from exc
+    if not separator:
+        raise typer.BadParameter(_SET_FORM, param_hint="--set")
+    return pointer, value
+
+
+def _whole(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as exc:
+        raise UnreadableRepairError(file, exc.strerror or "no reason given") from exc
+    except ValueError as exc:
+        # The message of a JSON error tells the place and quotes nothing.
+        raise UnreadableRepairError(file, f"it is no JSON ({exc})") from exc
+
+
+def _described(repair: Repair) -> dict[str, Any]:
+    from customer_timeline.runtime.repairing import described
+
+    return described(repair)
+
+
+def _print(repair: Repair, *, err: bool) -> None:
+    told = _described(repair)
+    id_of = "a new id" if repair.new_id else "the record's id"
+    corrects = "" if repair.stored_revision is None else f", corrects revision {repair.stored_revision}"
+    typer.echo(f"event     {told['event_id']} ({id_of}), revision {told['revision']}{corrects}", err=err)
+    for name in (*told["identifiers"], *told["things"]):
+        holder = name["customer_id"] or "nobody yet"
+        typer.echo(printable(f"names     {name['kind']}:{name['value']}, customer {holder}"), err=err)
+    typer.echo(f"timeline  {_joins(repair)}", err=err)
+    for line in json.dumps(told["event"], indent=2, ensure_ascii=False).splitlines():
+        typer.echo(printable(line), err=err)
+
+
+def _joins(repair: Repair) -> str:
+    if repair.customer_id is not None:
+        return f"joins that of customer {repair.customer_id}"
+    if not repair.decoded.listed or repair.decoded.anchor_id is None:
+        return "is in none: it concerns no customer's history"
+    if repair.identifiers:
+        return "begins one: nobody has these identifiers yet"
+    return "waits at what it names, until an event says whose that is"

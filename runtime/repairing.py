@@ -1,0 +1,175 @@
+"""Repaired copies of dead letters: the event, checked as publishing checks it, and whose timeline it would join.
+
+Called by the command line. The dead letter stays what it is: the copy is another record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+
+from customer_timeline.producers.uuid7 import uuid7
+from customer_timeline.projections.dead_letters import DeadLetter
+from customer_timeline.projections.reading import TimelineReader
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.envelope import event_id, shown_identity
+from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent, RejectionReason
+from customer_timeline.schemas.rejection import showable_type
+
+Edit = Callable[[dict[str, Any]], Any]
+"""From what the record says to what it should say."""
+
+_RECORDED: Final = "recordedtime"
+
+
+class NotEditableError(CustomerTimelineError):
+    """The record is no JSON object, so no place in it can be named."""
+
+    def __init__(self) -> None:
+        super().__init__("The record is no JSON object, so nothing can be set in it: give the whole event with --file.")
+
+
+class OtherEventError(CustomerTimelineError):
+    """The repaired copy says that it is another event."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The repaired copy has another id or source than the record shows: keep both, so that it is that event. "
+            "What is another event is published with `customer-timeline publish`."
+        )
+
+
+class NoRepairedEventError(CustomerTimelineError):
+    """What should be published is no JSON object."""
+
+    def __init__(self) -> None:
+        super().__init__("The repaired copy is no JSON object: one CloudEvent in structured mode is expected.")
+
+
+class Named(NamedTuple):
+    """An identifier or a thing that the event names, and the customer that has it now; None: nobody."""
+
+    kind: str
+    value: str
+    customer_id: str | None
+
+
+class Repair(NamedTuple):
+    """A repaired copy that is ready to be published.
+
+    `new_id`: the record showed none. `stored_revision`: of the event with this id that is in the views already.
+    `customer_id`: whose timeline it would join; None: nobody's, or that of a customer who begins with it.
+    """
+
+    decoded: DecodedEvent
+    new_id: bool
+    stored_revision: int | None
+    identifiers: tuple[Named, ...]
+    things: tuple[Named, ...]
+    customer_id: str | None
+
+
+class Repairer:
+    """Plans repaired copies by what the views say now."""
+
+    def __init__(self, reader: TimelineReader, codec: Codec) -> None:
+        self._reader = reader
+        self._codec = codec
+
+    async def plan(self, letter: DeadLetter, edit: Edit | None, whole: Any, *, now: datetime) -> Repair:
+        """The event to publish instead of the record: what `edit` makes of it, or without one `whole`.
+
+        It keeps the record's id and source where it shows them, has a higher revision than the record and than any
+        stored record of that event, and no `recordedtime`: it is known from now on. Raises InvalidEvent where it would
+        be a dead letter again, NotEditableError, NoRepairedEventError, OtherEventError, and what readers raise.
+        """
+        original = _object(letter.value)
+        if edit is not None:
+            if original is None:
+                raise NotEditableError
+            whole = edit(original)
+        if not isinstance(whole, dict):
+            raise NoRepairedEventError
+        repaired = {name: value for name, value in whole.items() if name != _RECORDED}
+        identity = shown_identity(original or {})
+        _keep_identity(repaired, identity)
+        source, id_ = shown_identity(repaired) or (None, None)
+        stored = await self._reader.stored_revision(event_id(source, id_)) if source and id_ else None
+        if identity is not None or stored is not None:
+            least = 1 + max(_revision(original or {}), -1 if stored is None else stored)
+            repaired["revision"] = max(least, _revision(repaired))
+        return await self._checked(repaired, identity is None, stored, now)
+
+    async def _checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
+        # Plain ASCII: half a surrogate pair is written as an escape, which the codec refuses by name.
+        parsed = self._codec.parse(json.dumps(repaired).encode())
+        if _holds_nul(repaired):
+            type_ = showable_type(parsed.type)
+            raise InvalidEvent(RejectionReason.UNSTORABLE, "a text holds U+0000; clean or remove it", type=type_)
+        decoded = self._codec.decode(self._codec.encode(parsed), appended_at=now)
+        identifiers = [
+            Named(one.kind, one.value, await self._customer_of(one.identifier_id)) for one in decoded.identifiers
+        ]
+        things = [Named(one.kind, one.value, await self._reader.owner_of(one.thing_id)) for one in decoded.things]
+        joins = None
+        if decoded.listed and decoded.anchor_id is not None:
+            anchored = decoded.anchor_id == decoded.strongest_id
+            joins = (identifiers if anchored else things)[0].customer_id
+            if joins is None and identifiers:  # a thing that nobody owns yet becomes theirs
+                joins = identifiers[0].customer_id
+        return Repair(decoded, new_id, stored, tuple(identifiers), tuple(things), joins)
+
+    async def _customer_of(self, identifier_id: str) -> str | None:
+        record = await self._reader.customer(identifier_id)
+        return None if record is None else record.customer_id
+
+
+def described(repair: Repair) -> dict[str, Any]:
+    """The plan as the command line prints it with `--json`."""
+    return {
+        "event_id": repair.decoded.event_id,
+        "new_id": repair.new_id,
+        "type": repair.decoded.type,
+        "revision": repair.decoded.revision,
+        "stored_revision": repair.stored_revision,
+        "customer_id": repair.customer_id,
+        "identifiers": [one._asdict() for one in repair.identifiers],
+        "things": [one._asdict() for one in repair.things],
+        "event": from_json(repair.decoded.value),
+    }
+
+
+def _object(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = from_json(value or b"")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _keep_identity(repaired: dict[str, Any], shown: tuple[str, str] | None) -> None:
+    if shown is None:
+        if shown_identity({"source": "/", "id": repaired.get("id")}) is None:
+            repaired["id"] = str(uuid7())
+        return
+    source, id_ = shown
+    if (repaired.setdefault("source", source), repaired.setdefault("id", id_)) != shown:
+        raise OtherEventError
+
+
+def _revision(record: Mapping[str, Any]) -> int:
+    found = record.get("revision", 0)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else 0
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(name) or _holds_nul(inner) for name, inner in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
