@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from pydantic_core import from_json
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_of, printable
@@ -109,7 +110,7 @@ def _edit(set_: list[str], remove: list[str]) -> Edit:
 def _assignment(given: str) -> tuple[str, Any]:
     pointer, separator, text = given.partition("=")
     try:
-        value = json.loads(text)
+        value = from_json(text)
     except ValueError as exc:
         raise typer.BadParameter(_SET_FORM, param_hint="--set") from exc
     if not separator:
@@ -119,7 +120,7 @@ def _assignment(given: str) -> tuple[str, Any]:
 
 def _whole(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return from_json(file.read_bytes())
     except OSError as exc:
         raise UnreadableRepairError(file, exc.strerror or "no reason given") from exc
     except ValueError as exc:
