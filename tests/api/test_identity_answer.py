@@ -12,6 +12,7 @@ from customer_timeline.api import examples, identity
 from customer_timeline.api.identity_models import IdentityView, WhyView
 from customer_timeline.projections import identity_reading
 from customer_timeline.projections.component import Component
+from customer_timeline.projections.dead_letters import StoredDeadLetters
 from customer_timeline.projections.identity_reading import ComponentTooLargeError
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +149,9 @@ async def test_too_many_connected_identifiers_are_a_problem_that_says_what_to_do
     class TooLarge:
         async def identity(self, identifier_id: str) -> Component | None:
             raise ComponentTooLargeError
+
+        async def stored_dead_letters(self) -> StoredDeadLetters:
+            return StoredDeadLetters({}, 0)
 
         async def aclose(self) -> None:
             pass
