@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 # Processes that share the tests; they share one Kafka and one Postgres too.
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 
 BIN := .venv/bin
 # The stamp is the last thing that setup writes: an interrupted setup starts again.

@@ -29,7 +29,7 @@ class _View(NamedTuple):
 class PureCore:
     """Folds and identity without any store. What the stores add to them (who is shared) is counted here."""
 
-    cuts = True
+    knows_when = True
 
     def __init__(self) -> None:
         self.log: list[DecodedEvent] = []

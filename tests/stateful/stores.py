@@ -113,7 +113,7 @@ class JournalSystem:
     """Two workers' journals on one database, each with a partition, which take turns with batches of one to three."""
 
     url: str
-    cuts = True
+    knows_when = True
     appended: int = 0
     waiting: tuple[list[_Fetched], list[_Fetched]] = field(default_factory=lambda: ([], []))
     applied: list[int] = field(default_factory=lambda: [0, 0])
@@ -168,7 +168,7 @@ class JournalSystem:
 class KafkaSystem:
     """A topic, two worker processes and the tables; what is asked waits until all that was told is applied."""
 
-    cuts = False
+    knows_when = False  # records come in when the broker says so
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -183,8 +183,11 @@ class KafkaSystem:
         self._waiting.append(Sent(value))
 
     def customers(self, as_of_us: int = FOR_EVER, known_at: int = FOR_EVER) -> dict[str, Customer]:
+        assert known_at == FOR_EVER
         self._settle()
-        return customers_in(self._pipeline.url)
+        if as_of_us == FOR_EVER:
+            return customers_in(self._pipeline.url)
+        return asyncio.run(customers_then(self._pipeline.url, Cut(as_of_us, None)))
 
     def stages(self, at_us: int) -> Stages:
         self._settle()

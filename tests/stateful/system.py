@@ -40,14 +40,14 @@ def recorded_at(number: int) -> datetime:
 class System(Protocol):
     """What takes records and answers about customers. Instants are microseconds, `known_at` the number of a record."""
 
-    cuts: bool
-    """It answers as of instants in the past."""
+    knows_when: bool
+    """It takes each record in at the model's instant, and so can be asked what was known at one."""
 
     def append(self, value: bytes) -> None:
         """Take the next record in."""
 
     def customers(self, as_of_us: int = FOR_EVER, known_at: int = FOR_EVER) -> dict[str, Customer]:
-        """Customers by id; cuts are asked for only where `cuts` says so."""
+        """Customers by id; `known_at` is asked for only where `knows_when` says so."""
 
     def stages(self, at_us: int) -> Stages:
         """The stages of all customers at an instant."""
