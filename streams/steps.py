@@ -1,4 +1,8 @@
-"""The named steps of a batch, in order. Metrics time them; crash tests stop a worker between two of them."""
+"""The named steps of a batch, in order. Metrics time them; crash tests stop a worker between two of them.
+
+Seldom there is one more, `looked_back`, before `identified`: histories read because the first record of something was
+replaced.
+"""
 
 from __future__ import annotations
 

@@ -101,6 +101,7 @@ class Hand:
         self._stop_at: str | None = None
         self._arrived = threading.Event()
         self._go = threading.Event()
+        self.steps: list[str] = []  # all that ended, in order
         self.pid = 0
         self.journal = PostgresJournal(
             self._connect,
@@ -177,6 +178,7 @@ class Hand:
         return connection
 
     def _observe(self, step: str) -> None:
+        self.steps.append(step)
         if step == self._stop_at:
             self._arrived.set()
             assert self._go.wait(2 * DEADLINE_S)

@@ -210,7 +210,8 @@ class Decider:
     ) -> None:
         rows = tuple(self._a.rows[one] for one in sorted(before))
         kept = next((row for row in rows if row.customer_id == customer_id), None) if grown else None
-        gen = kept.gen if kept else new_gen()
+        # Other workers remember, under the old gen, that a value now shared still tells who somebody is.
+        gen = kept.gen if kept and self._a.newly_shared.isdisjoint(inside) else new_gen()
         refold = None if grown else tuple(sorted(inside))
         self._place(CustomerPlan(customer_id, gen, contested, rows, refold), inside, before)
 

@@ -54,7 +54,7 @@ class LinkStore:
     ) -> list[LinkChange]:
         """Add evidence; pairs of superseded records are written without any. Returns what changed or was new."""
         pairs = {**dict.fromkeys(lost, ()), **evidence}
-        known = self._read([pair for pair in pairs if pair[0] not in claimed and pair[1] not in claimed])
+        known = self.evidence_of([pair for pair in pairs if pair[0] not in claimed and pair[1] not in claimed])
         changes = []
         for pair, more in pairs.items():
             before = known.get(pair, ())
@@ -66,7 +66,7 @@ class LinkStore:
 
     def replace(self, evidence: Mapping[Pair, Sequence[Evidence]]) -> list[LinkChange]:
         """Set the evidence of pairs, after a record that named them was replaced. Returns what changed."""
-        known = self._read(list(evidence))
+        known = self.evidence_of(list(evidence))
         changes = [
             LinkChange(pair, known.get(pair, ()), front(all_of_it), pair in known)
             for pair, all_of_it in evidence.items()
@@ -144,7 +144,8 @@ class LinkStore:
                 {"event_id": uuid_array(decisions), "refused": text_array(decisions.values())},
             )
 
-    def _read(self, pairs: Sequence[Pair]) -> dict[Pair, tuple[Evidence, ...]]:
+    def evidence_of(self, pairs: Sequence[Pair]) -> dict[Pair, tuple[Evidence, ...]]:
+        """Of the pairs that have been named: the evidence that is kept, least first."""
         if not pairs:
             return {}
         columns = _pair_columns(pairs)

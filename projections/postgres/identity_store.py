@@ -8,7 +8,7 @@ again with what was learnt. Only then are links, sightings and customers written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from customer_timeline.projections.evidence import Evidence
@@ -35,7 +35,7 @@ from customer_timeline.projections.postgres.identity_work import (
 from customer_timeline.projections.postgres.thing_store import Ownership
 from customer_timeline.projections.postgres.timeline_store import Stored, TimelineStore
 from customer_timeline.projections.sweeping import as_standing
-from customer_timeline.schemas.decoded import from_micros, to_micros
+from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class Attempt:
         work = self.work
         changes = self.links.add(work.evidence, work.pairs_lost, set(self.claimed))
         if work.withdrawn:
-            changes.extend(self._read_again())
+            changes.extend(self._exchange())
         refused: dict[Pair, str | None] = {}
         for change in changes:
             if change.after and not change.before:
@@ -261,27 +261,36 @@ class Attempt:
         known = self.claimed.get(identifier_id) or self.known.get(identifier_id)
         return known or self.memory.identifiers[identifier_id]
 
-    def _read_again(self) -> list[LinkChange]:
-        """Sightings and evidence of replaced records, from the events that count now."""
-        ids = sorted(self.work.withdrawn)
+    def _exchange(self) -> list[LinkChange]:
+        """Sightings and evidence where records were replaced.
+
+        What stands comes from one of the replaced events only where it names that event. Elsewhere the record that
+        counts now is one more, and the history, which may be long, is not read.
+        """
+        work = self.work
+        ids = sorted(work.withdrawn)
         self.cursor.execute(self.sql["hold_identifiers"], {"ids": uuid_array(ids)})
+        stood, evidence_stood = self.read(ids), self.links.evidence_of(sorted(work.withdrawn_pairs))
+        replaced = {event.event_id for event in work.replacements}
+        lost = {i for i, known in stood.items() if known.first_event_id in replaced}
+        lost_pairs = {pair for pair, kept in evidence_stood.items() if any(one.event_id in replaced for one in kept)}
+        sightings = {i: None if i in lost else _sighting(stood[i]) for i in ids}
+        evidence = {
+            pair: [] if pair in lost_pairs else list(evidence_stood.get(pair, ())) for pair in work.withdrawn_pairs
+        }
+        _count_again((event for event in work.replacements if event.listed), sightings, evidence)
+        if lost or lost_pairs:
+            self.observe("looked_back")
+            _count_again(self._events_naming(lost | {other for _, other in lost_pairs}), sightings, evidence)
+        self._write_sightings(sightings)
+        return self.links.replace(evidence)
+
+    def _events_naming(self, identifier_ids: Iterable[str]) -> Iterator[DecodedEvent]:
+        ids = sorted(identifier_ids)
         self.cursor.execute(self.sql["anchors_of"], {"ids": uuid_array(ids)})
         anchors = {row[0] for row in self.cursor.fetchall()} | set(ids)
         self.cursor.execute(self.sql["events_naming"], {"ids": uuid_array(ids), "anchors": uuid_array(anchors)})
-        sightings: dict[str, tuple[int, str] | None] = dict.fromkeys(ids)
-        evidence: dict[Pair, list[Evidence]] = {pair: [] for pair in self.work.withdrawn_pairs}
-        for value, recorded_at in self.cursor.fetchall():
-            event = self.timeline.decode_stored(value, recorded_at)
-            sighting = (event.occurred_us, event.event_id)
-            for identifier in event.identifiers:
-                if identifier.identifier_id in sightings:
-                    known = sightings[identifier.identifier_id]
-                    sightings[identifier.identifier_id] = sighting if known is None else min(known, sighting)
-                pair = (event.identifiers[0].identifier_id, identifier.identifier_id)
-                if pair in evidence:
-                    evidence[pair].append(Evidence(*sighting, to_micros(event.recorded_at)))
-        self._write_sightings(sightings)
-        return self.links.replace(evidence)
+        return (self.timeline.decode_stored(value, recorded_at) for value, recorded_at in self.cursor.fetchall())
 
     def _mark_shared(self, changes: Iterable[LinkChange]) -> None:
         """Values now seen with too many stronger identifiers of one kind."""
@@ -340,6 +349,29 @@ class Attempt:
     def node_of(self, identifier_id: str) -> str:
         """A claimed identifier stands for itself; any other for its customer."""
         return identifier_id if identifier_id in self.claimed else self.known[identifier_id].customer_id
+
+
+def _sighting(known: Known) -> tuple[int, str] | None:
+    if known.first_us is None or known.first_event_id is None:
+        return None
+    return known.first_us, known.first_event_id
+
+
+def _count_again(
+    events: Iterable[DecodedEvent],
+    sightings: dict[str, tuple[int, str] | None],
+    evidence: Mapping[Pair, list[Evidence]],
+) -> None:
+    """Add what events say to the sightings and evidence that are asked for."""
+    for event in events:
+        sighting = (event.occurred_us, event.event_id)
+        for identifier in event.identifiers:
+            if identifier.identifier_id in sightings:
+                known = sightings[identifier.identifier_id]
+                sightings[identifier.identifier_id] = sighting if known is None else min(known, sighting)
+            pair = (event.identifiers[0].identifier_id, identifier.identifier_id)
+            if pair in evidence:
+                evidence[pair].append(Evidence(*sighting, to_micros(event.recorded_at)))
 
 
 def _guessed_customers(unknown: Iterable[str], work: IdentityWork) -> dict[str, str]:

@@ -88,13 +88,13 @@ class IdentityMemory:
 class IdentityWork:
     """What a batch says of identifiers that this worker does not already know.
 
-    `named`: every identifier of the batch that may be new. `sightings`: least sighting of those with news.
-    `evidence`: pairs with news. `pairs_lost`: pairs of superseded records, which count for sharing only. `holders`:
-    identifiers whose customers take events. `touched`: identifiers whose customers must be locked.
-    `seen_elsewhere`: named, with no news, so their customers need no lock unless they prove to be stale.
-    `withdrawn`: identifiers of replaced records. `decided_pairs`: pairs of decisions that came or went. `tainted`:
-    holders of replaced records. `moved`: owners whose customers won or lost events that stood before. `deciding`:
-    identifiers about which operators decided, or that were seen with too many others.
+    `named`: every identifier of the batch that may be new. `sightings`: least sighting of those with news. `evidence`:
+    pairs with news. `pairs_lost`: pairs of superseded records, which count for sharing only. `holders`: identifiers
+    whose customers take events. `touched`: identifiers whose customers must be locked. `seen_elsewhere`: named, with no
+    news, so their customers need no lock unless they prove to be stale. `replacements`: records that took the place of
+    others. `withdrawn`: identifiers of both. `decided_pairs`: pairs of decisions that came or went. `tainted`: holders
+    of replaced records. `moved`: owners whose customers won or lost events that stood before. `deciding`: identifiers
+    about which operators decided, or that were seen with too many others.
     """
 
     named: dict[str, Identifier] = field(default_factory=dict)
@@ -104,6 +104,7 @@ class IdentityWork:
     holders: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     seen_elsewhere: set[str] = field(default_factory=set)
+    replacements: list[DecodedEvent] = field(default_factory=list)
     withdrawn: set[str] = field(default_factory=set)
     withdrawn_pairs: set[Pair] = field(default_factory=set)
     tainted: set[str] = field(default_factory=set)
@@ -210,6 +211,7 @@ def _gather_lost(event: DecodedEvent, work: IdentityWork) -> None:
 def _gather_replacement(
     before: DecodedEvent, event: DecodedEvent, owners: Mapping[str, str | None], work: IdentityWork
 ) -> None:
+    work.replacements.append(event)
     for record in (before, event):
         if record.type in DECISIONS:
             work.decisions_gone.append(record.event_id)

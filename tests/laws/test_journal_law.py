@@ -152,6 +152,14 @@ def test_a_value_that_another_worker_found_shared_glues_nobody_any_more(database
     )
 
 
+def test_a_value_found_shared_while_it_was_alone_glues_nobody_at_a_worker_that_knew_it_before(database: str) -> None:
+    """Worker 1 remembers the phone, alone in its customer, which it stays; then a copy recorded earlier comes in."""
+    phone = "phone:+14155552671"
+    links = [page(str(n), f"02-{n:02d}", f"email:p{n}@example.com", phone) for n in range(1, 7)]
+    log = [(1, page("0", "01-01", phone)), (1, links[0]), *((0, link) for link in links)]
+    assert DirectRun(database, log, [(1, 1), (0, 6), (1, 1)]).difference() == ""
+
+
 def test_a_new_thing_may_follow_one_whose_owner_changes_in_the_same_batch(database: str) -> None:
     """The order's owner becomes an earlier one, and a case is named after the order for the first time."""
     log = [
