@@ -15,7 +15,7 @@ from customer_timeline.runtime.backup.errors import BackupError, BackupRefused
 from customer_timeline.streams.log_reader import LogRecord
 
 _PATIENCE_S: Final = 120.0
-_BATCH_BYTES: Final = 1 << 20
+_BATCH_BYTES: Final = 512 << 10
 _REQUEST_BYTES: Final = 16 << 20
 
 
@@ -72,7 +72,7 @@ class ConfluentRecordWriter:
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 5,
+                "linger.ms": 20,
                 "batch.size": _BATCH_BYTES,
                 "message.max.bytes": _REQUEST_BYTES,
                 "queue.buffering.max.kbytes": 65_536,

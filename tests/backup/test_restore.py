@@ -100,7 +100,7 @@ def test_a_killed_restore_is_continued_and_keeps_workers_off_meanwhile(
     append_odd_records(kafka, topic, 40_000)
     backed_up(kafka, topic, tmp_path)
     env = environment(own_kafka.bootstrap, topic)
-    process = subprocess.Popen([*CLI, "restore", str(tmp_path)], env=env, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*CLI, "restore", str(tmp_path)], env=env)
     with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
         until(lambda: topic in admin.list_topics(), "the topic is made", every_s=0.005)
     until(lambda: sum(end_offsets(own_kafka.bootstrap, topic).values()) > 0, "records arrive", every_s=0.001)
