@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from copies import CLI, append_odd_records, environment, everything, run, segments, told
 from kafka.admin import KafkaAdminClient
+from log_copies import CLI, append_odd_records, environment, everything, run, segments, told
 from worker_farm import until
 
 from customer_timeline.runtime.backup.segments import read_segment

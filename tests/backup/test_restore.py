@@ -9,18 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from copies import CLI, append_odd_records, environment, everything, run, segments, told
 from generators import Shape, seeded_log
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from live_log import anywhere, end_offsets
+from log_copies import CLI, append_odd_records, environment, everything, run, segments, told
 from pipeline import Pipeline
-from servers import SCHEMA
+from servers import SCHEMA, MakeTopic
 from worker_farm import Farm, until
 
+from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter, RecordWriter
 from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.schemas.topics import touchpoints_topic
+from customer_timeline.streams.log_reader import LogRecord
 from customer_timeline.streams.topic_setup import inspect_topics
 
 
@@ -157,15 +159,13 @@ def test_a_log_with_gaps_is_restored_without_them_and_says_so(
     assert after == [one._replace(offset=position) for position, one in enumerate(before)]
 
 
-@pytest.mark.parametrize("client", ["confluent", "kafka-python"])
-def test_every_client_writes_records_as_they_are(client: str, kafka: str, make_topic: Callable[..., str]) -> None:
-    from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter
-    from customer_timeline.streams.log_reader import LogRecord
-
+@pytest.mark.parametrize("open_one", [ConfluentRecordWriter, KafkaRecordWriter])
+def test_every_client_writes_records_as_they_are(
+    open_one: Callable[[str, str], RecordWriter], kafka: str, make_topic: MakeTopic
+) -> None:
     topic = make_topic(1, **{"message.timestamp.type": "CreateTime"})
     records = [LogRecord(0, n, 1_600_000_000_000 + n, None if n % 2 else b"", b"", [("a", b"\xff")]) for n in range(50)]
-    writer = {"confluent": ConfluentRecordWriter, "kafka-python": KafkaRecordWriter}[client](kafka, topic)
-    with contextlib.closing(writer):
+    with contextlib.closing(open_one(kafka, topic)) as writer:
         writer.append([(record, record.offset) for record in records])
 
     assert everything(kafka, topic) == records
