@@ -69,13 +69,16 @@ class Restore:
         """Restore every topic. Raises RestoreInterrupted where Kafka goes away; the next run goes on there."""
         done: list[RestoredPartition] = []
         for name, backup in self._manifest.topics.items():
-            config = _config(backup, specs[name])
             if self._topics.facts(name) is None:
-                self._topics.create_for_restore(name, backup.partitions, specs[name].replication_factor, config)
+                spec = specs[name]
+                config = _config(backup, spec)
+                self._topics.create_for_restore(name, backup.partitions, spec.replication_factor, config)
             else:
                 self._topics.prepare_for_restore(name)
             done += self._fill(name, backup, observe)
-            self._topics.finish_restore(name, config)
+        # Last, and of all topics together: until then another run can go on.
+        for name, backup in self._manifest.topics.items():
+            self._topics.finish_restore(name, _config(backup, specs[name]))
         return done
 
     def _refuse_used(self, name: str, backup: TopicBackup, facts: TopicFacts) -> None:
@@ -127,7 +130,7 @@ class Restore:
                     )
                 found += 1
             observe(len(batch))
-        position, kept = found, True
+        position = found
         while chunk := [(record, position + n) for n, record in enumerate(islice(records, _APPENDED_AT_ONCE))]:
             writer.append(chunk)
             position += len(chunk)

@@ -26,7 +26,7 @@ _SIZE: Final = struct.Struct(">i")
 _NULL: Final = -1
 _LEVEL: Final = 3  # Zstandard's own default: higher ones cost more time than they save room
 _READ_BYTES: Final = 1 << 20
-# Half a line of a record is flushed to the compressor at a time, so that each call is worth its cost.
+# So much is given to the compressor at a time: a call for each record would cost more than it does.
 _BUFFERED_BYTES: Final = 1 << 18
 
 

@@ -38,7 +38,7 @@ def restore(
     or damaged, 3 Kafka is not reachable, 130 interrupted.
     """
     from customer_timeline.runtime.backup.kafka_topics import kafka_topics
-    from customer_timeline.runtime.backup.manifest import required_manifest, sole_use
+    from customer_timeline.runtime.backup.manifest import required_manifest
     from customer_timeline.runtime.backup.restoring import Restore
     from customer_timeline.runtime.backup.writers import open_writer
     from customer_timeline.streams.log_reader import open_log
@@ -49,7 +49,6 @@ def restore(
     specs = {spec.name: spec for spec in wiring.topics(settings) if spec.is_source}
     bootstrap, records = settings.kafka_bootstrap, records_of(manifest)
     with ExitStack() as stack:
-        stack.enter_context(sole_use(folder))
         topics = stack.enter_context(kafka_topics(bootstrap))
         run = Restore(
             folder, manifest, topics, lambda name: open_log(bootstrap, name), lambda name: open_writer(bootstrap, name)

@@ -12,18 +12,27 @@ import pytest
 from generators import Shape, seeded_log
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from live_log import anywhere, end_offsets
+from live_log import anywhere, create_topic, end_offsets
 from log_copies import CLI, append_odd_records, environment, everything, run, segments, told
 from pipeline import Pipeline
 from servers import SCHEMA, MakeTopic
 from worker_farm import Farm, until
 
+from customer_timeline.runtime.backup.kafka_topics import kafka_topics
 from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter, RecordWriter
 from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.schemas.topics import touchpoints_topic
 from customer_timeline.streams.log_reader import LogRecord
 from customer_timeline.streams.topic_setup import inspect_topics
+
+
+def settings_of(bootstrap: str, topic: str) -> dict[str, str]:
+    """The settings that were made for the topic."""
+    with kafka_topics(bootstrap) as topics:
+        found = topics.facts(topic)
+    assert found is not None
+    return dict(found.config)
 
 
 def backed_up(kafka: str, topic: str, folder: Path) -> None:
@@ -67,6 +76,20 @@ def test_bytes_order_partitions_and_times_are_kept(
     # From now on Kafka stamps records itself again, and a worker takes the topic.
     (report,) = inspect_topics(own_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
     assert report.state == "right"
+    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
+
+
+def test_a_topic_that_exists_and_never_held_a_record_is_taken(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 40)
+    backed_up(kafka, topic, tmp_path)
+    create_topic(own_kafka.bootstrap, topic)
+
+    told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
 
 
 def test_a_kafka_that_holds_records_is_refused(kafka: str, topic: str, tmp_path: Path) -> None:
