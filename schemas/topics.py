@@ -23,6 +23,11 @@ class TopicSpec(NamedTuple):
     replication_factor: int
     config: Mapping[str, str]
 
+    @property
+    def is_source(self) -> bool:
+        """Whether what it holds is kept for ever, because nothing else could tell it: what a backup is made of."""
+        return self.config.get("retention.ms") == "-1"
+
 
 def touchpoints_topic(name: str, partitions: int, replication: int) -> TopicSpec:
     """The log itself: append only, kept for ever, every record stamped by the broker that took it in."""

@@ -5,6 +5,7 @@ Typed formats lose nothing on the way: numbers keep their digits, instants their
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from customer_timeline.producers.tables.errors import Unconvertible
 
 Cell = str | list[str]
 """The text of a cell, empty where there is none; a list only where the format has lists."""
+
+
+class ObjectText(str):
+    """An object inside a list, as JSON with its numbers as texts: what `as = "items"` reads, and no other converter."""
+
+    __slots__ = ()
 
 
 class Row(NamedTuple):
@@ -42,8 +49,16 @@ class Table:
 def text_of(value: Any) -> Cell:
     """The cell that stands for a value of a typed format. Raises Unconvertible for a value that no cell can hold."""
     if isinstance(value, list | tuple):
-        return [_scalar(item) for item in value if item is not None]
+        return [_object(item) if isinstance(item, dict) else _scalar(item) for item in value if item is not None]
     return _scalar(value)
+
+
+def _object(value: dict[str, Any]) -> ObjectText:
+    return ObjectText(json.dumps({key: text_of(inner) for key, inner in value.items() if _is_cell(inner)}))
+
+
+def _is_cell(value: Any) -> bool:
+    return not isinstance(value, dict | list | tuple)
 
 
 def _scalar(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 
 from customer_timeline.producers.tables.errors import Unconvertible
 from customer_timeline.producers.tables.instants import date_reader, instant_reader
+from customer_timeline.producers.tables.items import items_converter
 from customer_timeline.producers.tables.specs import (
     BooleanSpec,
     ColumnSpec,
@@ -21,6 +22,7 @@ from customer_timeline.producers.tables.specs import (
     Digits,
     InstantSpec,
     IntegerSpec,
+    ItemsSpec,
     ListSpec,
     MoneySpec,
     TextSpec,
@@ -63,6 +65,8 @@ def converter(spec: ColumnSpec, zone: str | None) -> Convert:
             return _boolean(spec)
         case ListSpec():
             return _list(spec)
+        case ItemsSpec():
+            return items_converter(spec)
         case _:
             assert_never(spec)
 

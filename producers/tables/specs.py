@@ -216,7 +216,27 @@ class ListSpec(FromColumn):
     separator: str = Field(";", min_length=1, description="What stands between two of them; blanks around it go.")
 
 
-ColumnSpec = TextSpec | IntegerSpec | DecimalSpec | MoneySpec | DateSpec | InstantSpec | BooleanSpec | ListSpec
+class ItemsSpec(FromColumn):
+    """The lines of an order: a list of objects as JSON has it, or the text of one. For the target `items` alone.
+
+    Each line gets `sku`, `quantity`, `amount`, and `name` and `category` where it has them. `amount` is the price of
+    one times the quantity.
+    """
+
+    as_: Literal["items"] = Field(alias="as")
+    sku: Words = Field(("sku", "product_id"), description="Keys of the article's number; the first that is filled.")
+    name: Words = Field(("name",), description="Keys of its name.")
+    category: Words = Field(("category",), description="Keys of its category.")
+    quantity: Words = Field(("quantity",), description="Keys of how many; 1 where none is filled.")
+    price: Words = Field(
+        ("price",), description="Keys of the price of one, which a line must have, unless `amount` is."
+    )
+    amount: tuple[StrictStr, ...] = Field((), description="Keys of the price of all of the line.")
+
+
+ColumnSpec = (
+    TextSpec | IntegerSpec | DecimalSpec | MoneySpec | DateSpec | InstantSpec | BooleanSpec | ListSpec | ItemsSpec
+)
 CONVERTERS: Final[tuple[type[Closed], ...]] = (
     TextSpec,
     IntegerSpec,
@@ -226,6 +246,7 @@ CONVERTERS: Final[tuple[type[Closed], ...]] = (
     InstantSpec,
     BooleanSpec,
     ListSpec,
+    ItemsSpec,
 )
 Constant = StrictBool | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)] | tuple[StrictStr, ...]
 
@@ -255,11 +276,12 @@ FieldSpec = Annotated[
     | Annotated[DateSpec, Tag("date")]
     | Annotated[InstantSpec, Tag("instant")]
     | Annotated[BooleanSpec, Tag("boolean")]
-    | Annotated[ListSpec, Tag("list")],
+    | Annotated[ListSpec, Tag("list")]
+    | Annotated[ItemsSpec, Tag("items")],
     Discriminator(
         _kind,
         custom_error_type="field",
         custom_error_message="expected a text such as '{column}' or 'web', true or false, a whole number, a list of "
-        "texts, or a table with column and as = text, integer, decimal, money, date, instant, boolean or list",
+        "texts, or a table with column and as = text, integer, decimal, money, date, instant, boolean, list or items",
     ),
 ]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from customer_timeline.producers.tables.mapping import EventMapping
 from customer_timeline.producers.tables.mapping import Mapping as TableMapping
-from customer_timeline.producers.tables.specs import Closed
+from customer_timeline.producers.tables.specs import Closed, ItemsSpec
 from customer_timeline.producers.tables.templates import parse_template
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.codec import Codec
@@ -22,7 +22,7 @@ from customer_timeline.schemas.touchpoint import TouchpointData
 Schema = Mapping[str, Any]
 
 # What a converter writes, as a JSON type.
-_WRITES: Final = {"integer": "integer", "boolean": "boolean", "list": "array", "money": "object"}
+_WRITES: Final = {"integer": "integer", "boolean": "boolean", "list": "array", "items": "array", "money": "object"}
 _TAKES: Final = {
     "integer": 'a whole number: as = "integer"',
     "boolean": 'true or false: as = "boolean"',
@@ -99,6 +99,9 @@ def _event(number: int, event: EventMapping, codec: Codec) -> Iterator[str]:
 def _target(data: type[TouchpointData], target: str, spec: Any, codec: Codec) -> Iterator[str]:
     if target.partition(".")[0] == "identifiers":
         yield "whom the event concerns is said under identifiers"
+        return
+    if (target == "items") is not isinstance(spec, ItemsSpec) and (target == "items" or isinstance(spec, ItemsSpec)):
+        yield 'as = "items" and the target items belong together: it takes lines of an order, and nothing else does'
         return
     try:
         forms = _walk(schema_of(data), target)

@@ -11,12 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from customer_timeline.producers.tables.cells import Cell
+from customer_timeline.producers.tables.cells import Cell, ObjectText
 from customer_timeline.producers.tables.converters import REMEMBERED, converter, money_amount
 from customer_timeline.producers.tables.errors import RejectedRow, RowReason, Unconvertible
 from customer_timeline.producers.tables.instants import instant_reader
+from customer_timeline.producers.tables.items import items_of
 from customer_timeline.producers.tables.mapping import Condition, Source
-from customer_timeline.producers.tables.specs import Closed, FromColumn, InstantFields, InstantSpec, ListSpec, MoneySpec
+from customer_timeline.producers.tables.specs import (
+    Closed,
+    FromColumn,
+    InstantFields,
+    InstantSpec,
+    ItemsSpec,
+    ListSpec,
+    MoneySpec,
+)
 from customer_timeline.producers.tables.templates import ROW_NUMBER, parse_template
 
 Cells = Sequence[Cell]
@@ -57,6 +66,8 @@ class Values:
                 return self.template(spec, place)
             case ListSpec():
                 return self._list(spec, place)
+            case ItemsSpec():
+                return self._items(spec, place)
             case MoneySpec(currency_column=str(column)):
                 return self._money(spec, column, place)
             case InstantSpec():
@@ -196,9 +207,26 @@ class Values:
         def value(cells: Cells) -> list[str] | None:
             cell = cells[index]
             if isinstance(cell, list):
+                if any(isinstance(part, ObjectText) for part in cell):
+                    raise place.rejected(spec.column, "expected a list of texts, not of objects")
                 return [item for part in cell if (item := part.strip())] or None
             found: list[str] | None = split(cells)
             return found
+
+        return value
+
+    def _items(self, spec: ItemsSpec, place: Place) -> Value:
+        index, from_text = self._index[spec.column], self._converted(spec.column, converter(spec, None), place)
+
+        def value(cells: Cells) -> list[dict[str, str]] | None:
+            cell = cells[index]
+            try:
+                if isinstance(cell, list):
+                    return items_of(cell, spec) or None
+                found: list[dict[str, str]] | None = from_text(cells)
+                return found or None
+            except Unconvertible as exc:
+                raise place.rejected(spec.column, exc) from None
 
         return value
 

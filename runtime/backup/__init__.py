@@ -1,0 +1,1 @@
+"""Backup of the log: segments of records as they are, a manifest that vouches for them, and the way back into Kafka."""

@@ -1,0 +1,194 @@
+"""`customer-timeline restore`: a log in another Kafka that nothing can tell from the first, and views equal to its."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from generators import Shape, seeded_log
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from live_log import anywhere, create_topic, end_offsets
+from log_copies import CLI, append_odd_records, environment, everything, run, segments, told
+from pipeline import Pipeline
+from servers import SCHEMA, MakeTopic
+from worker_farm import Farm, until
+
+from customer_timeline.runtime.backup.kafka_topics import kafka_topics
+from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter, RecordWriter
+from customer_timeline.runtime.embedded import EmbeddedKafka
+from customer_timeline.runtime.migrate import migrate
+from customer_timeline.schemas.topics import touchpoints_topic
+from customer_timeline.streams.log_reader import LogRecord
+from customer_timeline.streams.topic_setup import inspect_topics
+
+
+def settings_of(bootstrap: str, topic: str) -> dict[str, str]:
+    """The settings that were made for the topic."""
+    with kafka_topics(bootstrap) as topics:
+        found = topics.facts(topic)
+    assert found is not None
+    return dict(found.config)
+
+
+def backed_up(kafka: str, topic: str, folder: Path) -> None:
+    told(environment(kafka, topic), "backup", "--output", folder, "--segment-mib", "1")
+
+
+def test_a_restored_log_fills_equal_views(
+    farm: Farm,
+    pipeline: Pipeline,
+    own_kafka: EmbeddedKafka,
+    empty_database: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    pipeline.append(seeded_log(7, Shape(events=600)), anywhere(7, 4))
+    pipeline.start(100)
+    pipeline.settle()
+    backed_up(pipeline.bootstrap, pipeline.topic, tmp_path)
+
+    told(environment(own_kafka.bootstrap, pipeline.topic), "restore", tmp_path)
+
+    url = empty_database()
+    migrate(url, SCHEMA)
+    with contextlib.closing(Pipeline(farm, own_kafka.bootstrap, url, pipeline.topic)) as copy:
+        copy.start(60)
+        copy.settle()
+        assert copy.digests() == pipeline.digests()
+        # Recorded times too, which the digest leaves out.
+        copy.check(pipeline.expected(), recorded=True)
+
+
+def test_bytes_order_partitions_and_times_are_kept(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 600)
+    backed_up(kafka, topic, tmp_path)
+
+    answer = told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert all(partition["positions_kept"] for partition in answer["partitions"])
+    # From now on Kafka stamps records itself again, and a worker takes the topic.
+    (report,) = inspect_topics(own_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
+    assert report.state == "right"
+    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
+
+
+def test_a_topic_that_exists_and_never_held_a_record_is_taken(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 40)
+    backed_up(kafka, topic, tmp_path)
+    create_topic(own_kafka.bootstrap, topic)
+
+    told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
+
+
+def test_a_kafka_that_holds_records_is_refused(kafka: str, topic: str, tmp_path: Path) -> None:
+    append_odd_records(kafka, topic, 8)
+    backed_up(kafka, topic, tmp_path)
+
+    done = run(environment(kafka, topic), "restore", tmp_path)
+
+    assert (done.returncode, "holds records" in done.stderr) == (1, True)
+    assert end_offsets(kafka, topic) == {0: 2, 1: 2, 2: 2, 3: 2}
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 400)
+    backed_up(kafka, topic, tmp_path)
+    damaged = segments(tmp_path)[-1]
+    content = bytearray(damaged.read_bytes())
+    content[-5] ^= 1
+    damaged.write_bytes(content)
+
+    done = run(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert (done.returncode, f"{topic}/{damaged.name}" in done.stderr) == (1, True)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+        assert topic not in admin.list_topics()
+
+
+def test_a_killed_restore_is_continued_and_keeps_workers_off_meanwhile(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 40_000)
+    backed_up(kafka, topic, tmp_path)
+    env = environment(own_kafka.bootstrap, topic)
+    process = subprocess.Popen([*CLI, "restore", str(tmp_path)], env=env)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+        until(lambda: topic in admin.list_topics(), "the topic is made", every_s=0.005)
+    until(lambda: sum(end_offsets(own_kafka.bootstrap, topic).values()) > 0, "records arrive", every_s=0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    there = sum(end_offsets(own_kafka.bootstrap, topic).values())
+    if there < 40_000:
+        (report,) = inspect_topics(own_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
+        assert report.state == "different"
+        refused = run(env, "backup", "--output", tmp_path / "other")
+        assert "is being restored" in refused.stderr
+
+        answer = told(env, "restore", tmp_path)
+
+        assert (answer["records"], answer["found"] > 0) == (40_000, True)
+    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+
+
+def test_an_interrupted_restore_into_which_somebody_wrote_is_refused(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    append_odd_records(kafka, topic, 8)
+    backed_up(kafka, topic, tmp_path)
+    told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+        half = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"message.timestamp.type": "CreateTime"})
+        admin.alter_configs([half])
+    with contextlib.closing(KafkaProducer(bootstrap_servers=own_kafka.bootstrap)) as producer:
+        producer.send(topic, b"not of the backup", partition=2)
+        producer.flush()
+
+    done = run(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert (done.returncode, "somebody else wrote to it" in done.stderr) == (1, True)
+
+
+def test_a_log_with_gaps_is_restored_without_them_and_says_so(
+    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=f"gaps-{topic}", enable_idempotence=True)
+    producer.init_transactions()
+    for number in range(3):  # each transaction leaves a marker behind, which is a position without a record
+        producer.begin_transaction()
+        producer.send(topic, f"value {number}".encode(), partition=0)
+        producer.commit_transaction()
+    producer.close()
+    backed_up(kafka, topic, tmp_path)
+
+    answer = told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+
+    assert [one["positions_kept"] for one in answer["partitions"]] == [False, True, True, True]
+    before, after = everything(kafka, topic), everything(own_kafka.bootstrap, topic)
+    assert [one.offset for one in before] == [0, 2, 4]
+    assert after == [one._replace(offset=position) for position, one in enumerate(before)]
+
+
+@pytest.mark.parametrize("open_one", [ConfluentRecordWriter, KafkaRecordWriter])
+def test_every_client_writes_records_as_they_are(
+    open_one: Callable[[str, str], RecordWriter], kafka: str, make_topic: MakeTopic
+) -> None:
+    topic = make_topic(1, **{"message.timestamp.type": "CreateTime"})
+    records = [LogRecord(0, n, 1_600_000_000_000 + n, None if n % 2 else b"", b"", [("a", b"\xff")]) for n in range(50)]
+    with contextlib.closing(open_one(kafka, topic)) as writer:
+        writer.append([(record, record.offset) for record in records])
+
+    assert everything(kafka, topic) == records
