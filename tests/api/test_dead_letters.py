@@ -35,6 +35,7 @@ async def test_groups_come_with_count_and_when_they_were_seen_first_and_last(cli
         "type": SURVEY,
         "error": "invalid_field (survey.answered.v# at data.answers[#]): Input should be a valid string",
         "count": 3,
+        "open": 3,
         "first_seen_at": "2026-03-01T00:00:00Z",
         "last_seen_at": "2026-03-03T00:00:00Z",
         "last": {"topic": "touchpoints", "partition": 1, "offset": 3},
