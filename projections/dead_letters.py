@@ -6,8 +6,15 @@ Types, the protocol of their reader, and the fingerprint that tells groups apart
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from datetime import datetime
 from typing import Final, Literal, NamedTuple, Protocol
+
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.record_times import RECORDED_HEADER
 
 _NUMBER: Final = re.compile("[0-9]+")
 
@@ -166,6 +173,10 @@ class DeadLetterReader(Protocol):
         """The highest revision of an event among the records kept of it; None where there is none."""
         ...
 
+    async def stored_event(self, event_id: str) -> StoredEvent | None:
+        """The record that counts of an event, retractions and decisions included; None where there is none."""
+        ...
+
     async def owner_of(self, thing_id: str) -> str | None:
         """The customer whose a thing is now, itself or through at most five others; None where it is nobody's."""
         ...
@@ -183,3 +194,10 @@ def fingerprint(reason: str, type_: str | None, error: str) -> str:
     """
     named = "\n".join((reason, type_ or "", without_numbers(error)))
     return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def read_again(codec: Codec, value: bytes | None, headers: str, appended_at: datetime) -> DecodedEvent:
+    """The event that a stored record is by the codec's code: decoded as when it came. Raises InvalidEvent."""
+    recorded = next((bytes.fromhex(inner) for name, inner in json.loads(headers) if name == RECORDED_HEADER), None)
+    header = None if recorded is None else recorded.decode("utf-8", errors="replace")
+    return codec.decode(value, appended_at=appended_at, recorded_header=header)

@@ -1,4 +1,4 @@
-"""What operators decide about dead letters, as it is appended to the topic of operations.
+"""What operators decide about dead letters, and why they correct events, as it stands in the topic of operations.
 
 One record is one operation about at most MAX_PLACES records of the log. It holds no byte of these records: workers have
 them. Written by the command line, applied by workers, read again by every rebuild. Pure.
@@ -21,7 +21,7 @@ MAX_PLACES: Final = 1000
 
 _MAX_OFFSET: Final = (1 << 63) - 2
 
-OperationKind = Literal["retried", "discarded", "edited", "removed"]
+OperationKind = Literal["retried", "discarded", "edited", "removed", "corrected"]
 _Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
 
 
@@ -51,6 +51,7 @@ class Operation(BaseModel):
 
     `retried`: read them again with the code that applies this. `discarded`: they are to be no events, and nobody need
     look at them any more. `edited`: the event `event_id` was published instead. `removed`: exported, and not kept here.
+    `corrected`: the record at the place is a correction of the accepted event `event_id`; nothing else follows from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

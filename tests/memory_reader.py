@@ -195,6 +195,10 @@ class MemoryReader:
     async def stored_revision(self, event_id: str) -> int | None:
         return max((e.event.revision for e in self._views.events if e.event.event_id == event_id), default=None)
 
+    async def stored_event(self, event_id: str) -> StoredEvent | None:
+        found = next((e.event for e in self._views.events if e.event.event_id == event_id), None)
+        return None if found is None else StoredEvent(found.value.decode(), to_micros(found.recorded_at))
+
     async def owner_of(self, thing_id: str) -> str | None:
         things = {thing.thing_id: thing for thing in self._views.things}
         found = things.get(thing_id)

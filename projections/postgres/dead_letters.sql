@@ -161,6 +161,10 @@ FROM (
     SELECT revision FROM superseded WHERE event_id = $1
 ) AS found
 
+-- stored_event: the record of an event that counts
+PREPARE stored_event (uuid) AS
+SELECT event::text, (extract(epoch FROM recorded_at) * 1000000)::bigint FROM timeline WHERE event_id = $1
+
 -- owner_of: the customer whose a thing is, itself or through at most five others.
 PREPARE owner_of (uuid) AS
 WITH RECURSIVE way (owner_id, via_thing_id, steps) AS (

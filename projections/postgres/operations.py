@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from customer_timeline.projections.dead_letters import read_again
 from customer_timeline.projections.journal import Batch, Placed, Span, TransientStorageError
 from customer_timeline.projections.operations import OperationApplied, OperationRecord
 from customer_timeline.projections.postgres.journal import PostgresJournal, _Outcome, _Session
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.timeline_store import arrivals_of
-from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent, to_micros
+from customer_timeline.schemas.decoded import to_micros
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 from customer_timeline.schemas.operations import InvalidOperationError, Operation, OperationPlace, decode_operation
-from customer_timeline.schemas.record_times import RECORDED_HEADER
 
 if TYPE_CHECKING:
     Row = tuple[Any, ...]
@@ -42,7 +41,6 @@ class StoredRecord:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-    appended_at: datetime
 
     @classmethod
     def of(cls, topic: str, place: tuple[int, int], appended_at: datetime, content: Row) -> StoredRecord:
@@ -50,13 +48,7 @@ class StoredRecord:
         key, value, headers = content
         pairs = tuple((name, bytes.fromhex(inner)) for name, inner in orjson.loads(headers))
         stamp = to_micros(appended_at) // 1000
-        return cls(topic, *place, stamp, _bytes(key), _bytes(value), pairs, appended_at)
-
-    def decoded(self, codec: Codec) -> DecodedEvent:
-        """The event that the record is by now. Raises InvalidEvent."""
-        recorded = next((inner for name, inner in self.headers if name == RECORDED_HEADER), None)
-        header = None if recorded is None else recorded.decode("utf-8", errors="replace")
-        return codec.decode(self.value, appended_at=self.appended_at, recorded_header=header)
+        return cls(topic, *place, stamp, _bytes(key), _bytes(value), pairs)
 
 
 class _Failure(NamedTuple):
@@ -113,6 +105,8 @@ class OperationsJournal(PostgresJournal):
         if operation.kind == "retried":
             healed, failed = self._retry(session, operation.places, record)
             return OperationApplied(operation.kind, count, healed, failed), operation
+        if operation.kind == "corrected":
+            return OperationApplied(operation.kind, count), operation
         decided = {
             **_places(operation.places),
             "state": _STATES[operation.kind],
@@ -139,7 +133,7 @@ class OperationsJournal(PostgresJournal):
         for topic, part, position, recorded_at, *content, _ in session.cursor.fetchall():
             record = StoredRecord.of(topic, (part, position), recorded_at, tuple(content))
             try:
-                placed.append(Placed(record.decoded(self._codec), record))
+                placed.append(Placed(read_again(self._codec, record.value, content[2], recorded_at), record))
             except InvalidEvent as error:
                 failures.append(_Failure(record, error))
         failures += self._store_again(session, placed, operation)
@@ -211,6 +205,7 @@ def _told(record: OperationRecord, applied: OperationApplied, operation: Operati
         "kind": applied.kind,
         "operator": "" if operation is None else operation.operator,
         "reason": "" if operation is None else operation.reason,
+        "event_id": None if operation is None or operation.event_id is None else str(operation.event_id),
         "at": record.appended_at,
         "records": applied.records,
         "healed": applied.healed,

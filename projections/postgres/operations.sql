@@ -47,6 +47,7 @@ USING unnest(%(topics)s::text[], %(parts)s::integer[], %(positions)s::bigint[]) 
 WHERE d.topic = t.topic AND d.part = t.part AND d.position = t.position
 
 -- write_operation: what it did
-INSERT INTO operation (topic, position, operation_id, kind, operator, reason, recorded_at, records, healed, failed, refused)
-VALUES (%(topic)s, %(position)s, %(operation_id)s::uuid, %(kind)s, %(operator)s, %(reason)s, %(at)s, %(records)s,
+INSERT INTO operation (topic, position, operation_id, kind, operator, reason, event_id, recorded_at, records, healed, failed, refused)
+VALUES (%(topic)s, %(position)s, %(operation_id)s::uuid, %(kind)s, %(operator)s, %(reason)s, %(event_id)s::uuid, %(at)s,
+    %(records)s,
     %(healed)s, %(failed)s, %(refused)s)

@@ -29,6 +29,7 @@ CREATE TABLE operation (
     kind         text NOT NULL,
     operator     text NOT NULL,
     reason       text NOT NULL,
+    event_id     uuid,
     recorded_at  timestamptz NOT NULL,
     records      integer NOT NULL,
     healed       integer NOT NULL,
@@ -37,6 +38,7 @@ CREATE TABLE operation (
     PRIMARY KEY (topic, position)
 );
 COMMENT ON TABLE operation IS 'What operators decided about dead letters, one row per record of the topic of operations.';
+COMMENT ON COLUMN operation.event_id IS 'The event that was published with it: instead of a dead letter, or as a correction.';
 COMMENT ON COLUMN operation.records IS 'Records of the log that it names.';
 COMMENT ON COLUMN operation.healed IS 'Of these, dead letters that became events.';
 COMMENT ON COLUMN operation.failed IS 'Of these, dead letters that were read again and are none still.';
