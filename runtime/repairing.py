@@ -85,8 +85,9 @@ class Repairer:
         """The event to publish instead of the record: what `edit` makes of it, or without one `whole`.
 
         It keeps the record's id and source where it shows them (else its id is made of the record's place), has a
-        higher revision than the record and than any stored record of that event, and no `recordedtime`: it is known from now on. Raises InvalidEvent where it would
-        be a dead letter again, NotEditableError, NoRepairedEventError, OtherEventError, and what readers raise.
+        higher revision than the record and than any stored record of that event, and no `recordedtime`: it is known
+        from now on. Raises InvalidEvent where it would be a dead letter again, NotEditableError, NoRepairedEventError,
+        OtherEventError, and what readers raise.
         """
         original = _object(letter.value)
         if edit is not None:

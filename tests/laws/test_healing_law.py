@@ -142,3 +142,28 @@ def test_the_digests_of_the_product_do_not_tell_either(database: str) -> None:
     plain = DirectRun(database, healed.log, ((n % parts, 50) for n in range(10_000)))
     plain.apply()
     assert plain.digests() == after_healing
+
+
+def test_an_operation_is_applied_once_whoever_comes_first(database: str) -> None:
+    healing(database, 3, CROWDED).apply()
+    first, second = Operator(database, position=10_000), Operator(database, position=10_000)
+    (place, *_) = first.places("true")
+    assert first.decide("discarded", [place]) == OperationApplied("discarded", 1)
+    assert second.decide("discarded", [place]) is None
+    assert second.apply(None) == OperationApplied("unknown", 0, refused="Invalid JSON: EOF while parsing a value")
+    for operator in (first, second):
+        operator.journal.close()
+
+
+def test_a_record_that_is_no_operation_leaves_a_row_that_says_so(database: str) -> None:
+    healing(database, 3, TINY).apply()
+    operator = Operator(database, position=10_000)
+    applied = operator.apply(b'{"kind": "burnt"}')
+    operator.journal.close()
+    assert applied is not None
+    assert applied.refused is not None
+    connection = psycopg2.connect(database, options=f"-c search_path={SCHEMA}")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT kind, refused FROM operation WHERE position = 10000")
+        assert cursor.fetchall() == [("unknown", applied.refused)]
+    connection.close()
