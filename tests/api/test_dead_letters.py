@@ -50,7 +50,7 @@ async def test_a_state_is_a_filter_and_what_was_decided_is_told(client: MakeClie
     assert (group["count"], group["open"], group["last"]["offset"]) == (1, 0, 20)
     one = (await api.get(f"{URL}/touchpoints/1/20")).json()
     assert (one["state"], one["decision"]["operator"], one["decision"]["reason"]) == ("discarded", "ops", "so")
-    assert (await api.get(URL, params={"state": "mended"})).status_code == 400
+    assert (await api.get(URL, params={"state": "mended"})).status_code == 422
 
 
 async def test_cursors_lead_through_all_groups_with_the_filters_they_were_made_with(
