@@ -38,7 +38,7 @@ ANSWER = {
 
 
 def _run(command: Command, environment: Mapping[str, str]) -> None:
-    """Run it; what only shows is repeated until it says what the page shows: the view follows the log within moments."""
+    """Run it; what only shows is repeated until it says what the page shows: the view follows the log in moments."""
     deadline = time.monotonic() + APPLIED_WITHIN_S
     while True:
         done = subprocess.run(
