@@ -112,7 +112,7 @@ def decode_dead_letter_cursor(cursor: str, wanted: DeadLetterFilter) -> DeadLett
         raise _not_ours()
     if digest != _filters_digest(wanted):
         raise InvalidCursorError(
-            "The cursor was made with other filters: keep reason, type, since, until and fingerprint."
+            "The cursor was made with other filters: keep reason, type, since, until, fingerprint and state."
         )
     return DeadLetterGroupKey(last_us, named.hex())
 

@@ -7,6 +7,7 @@ left to the command line (`customer-timeline dead-letters show`).
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request
@@ -32,6 +33,7 @@ from customer_timeline.projections.dead_letters import (
     DeadLetterFilter,
     DeadLetterGroup,
     DeadLetterReader,
+    DeadLetterState,
     DeadLetterSummary,
 )
 from customer_timeline.projections.instants import rfc3339
@@ -57,11 +59,16 @@ class DeadLetterFilters(BaseModel):
     since: Instant | None = Field(default=None, description="Recorded at this instant or later.")
     until: Instant | None = Field(default=None, description="Recorded before this instant.")
     fingerprint: _Fingerprint | None = Field(default=None, description="Those of one group.")
+    state: DeadLetterState | None = Field(
+        default=None,
+        description="Those of one state: `open` (nobody has decided), `discarded`, `replaced` (an edited copy was "
+        "published) or `healed` (a retry made it an event). Left out: all but the healed, which are events now.",
+    )
 
     def wanted(self) -> DeadLetterFilter:
         """The filters among them."""
         reason = self.reason.value if self.reason else None
-        return DeadLetterFilter(reason, self.type, self.since, self.until, self.fingerprint)
+        return DeadLetterFilter(reason, self.type, self.since, self.until, self.fingerprint, self.state)
 
 
 class DeadLetterParameters(DeadLetterFilters):
@@ -97,6 +104,7 @@ class DeadLetterGroupView(Shape):
     type: str | None = Field(description="Null where it could not be read.")
     error: str = Field(description="What is wrong, numbers written as #. It quotes no value.")
     count: int = Field(ge=1)
+    open: int = Field(ge=0, description="How many of them nobody has decided about.")
     first_seen_at: AwareDatetime
     last_seen_at: AwareDatetime
     last: PlaceView
@@ -107,6 +115,15 @@ class DeadLetterGroupsView(Shape):
 
     items: list[DeadLetterGroupView]
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+
+
+class DeadLetterDecisionView(Shape):
+    """Who decided what about a record, as the log of operations has it; of a healed one only when."""
+
+    operator: str | None
+    reason: str | None
+    event_id: UUID | None = Field(description="The event that was published instead of the record.")
+    at: AwareDatetime
 
 
 class DeadLetterView(Shape):
@@ -120,6 +137,8 @@ class DeadLetterView(Shape):
     type: str | None = Field(description="Null where it could not be read.")
     error: str = Field(description="What is wrong, and where. It quotes no value.")
     fingerprint: _Fingerprint
+    state: DeadLetterState
+    decision: DeadLetterDecisionView | None = Field(description="Null while it is open.")
     sha256: str = Field(description="Of the original bytes.", pattern=r"^[0-9a-f]{64}$")
     size_bytes: int | None = Field(description="Null: the record had no value at all.")
 
@@ -190,6 +209,7 @@ def group_item(group: DeadLetterGroup) -> dict[str, Any]:
         "type": group.type,
         "error": group.error,
         "count": group.records,
+        "open": group.open,
         "first_seen_at": rfc3339(group.first_us),
         "last_seen_at": rfc3339(group.last_us),
         "last": group.last._asdict(),
@@ -207,12 +227,27 @@ def record_item(letter: DeadLetterSummary) -> dict[str, Any]:
         "type": letter.type,
         "error": letter.error,
         "fingerprint": letter.fingerprint,
+        "state": letter.state,
+    }
+
+
+def decision_item(letter: DeadLetter) -> dict[str, Any] | None:
+    """What is told of the decision about a record, here and on the command line."""
+    decided = letter.decision
+    if decided is None:
+        return None
+    return {
+        "operator": decided.operator,
+        "reason": decided.reason,
+        "event_id": decided.event_id,
+        "at": rfc3339(decided.at_us),
     }
 
 
 def _whole(letter: DeadLetter) -> dict[str, Any]:
     return {
         **record_item(letter.summary),
+        "decision": decision_item(letter),
         "sha256": letter.sha256.hex(),
         "size_bytes": None if letter.value is None else len(letter.value),
     }

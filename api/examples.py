@@ -311,6 +311,7 @@ DEAD_LETTERS: Final[dict[str, Any]] = {
             "type": "survey.answered.v1",
             "error": "invalid_field (survey.answered.v# at data.csat): Input should be less than or equal to #",
             "count": 212,
+            "open": 180,
             "first_seen_at": "2026-03-09T08:00:00Z",
             "last_seen_at": "2026-03-09T17:05:12.481Z",
             "last": {"topic": "touchpoints", "partition": 2, "offset": 18211},
@@ -328,6 +329,8 @@ DEAD_LETTER: Final[dict[str, Any]] = {
     "type": "survey.answered.v1",
     "error": "invalid_field (survey.answered.v1 at data.csat): Input should be less than or equal to 5",
     "fingerprint": _CSAT_FINGERPRINT,
+    "state": "open",
+    "decision": None,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "size_bytes": 241,
 }

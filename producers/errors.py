@@ -41,12 +41,12 @@ class KafkaUnreachable(PublishError):
 class TopicMissing(PublishError):
     """The topic does not exist; it is never created on the way, because its settings decide whether events are kept."""
 
-    def __init__(self, topic: str, bootstrap: str) -> None:
+    def __init__(self, topic: str, bootstrap: str, setting: str = "TOUCHPOINTS_TOPIC") -> None:
         self.topic = topic
         self.bootstrap = bootstrap
         super().__init__(
             f"Topic {topic!r} does not exist on Kafka at {bootstrap}. `customer-timeline worker` creates it with the "
-            "right settings; CUSTOMER_TIMELINE_TOUCHPOINTS_TOPIC names another."
+            f"right settings; CUSTOMER_TIMELINE_{setting} names another."
         )
 
 

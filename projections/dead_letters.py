@@ -6,10 +6,22 @@ Types, the protocol of their reader, and the fingerprint that tells groups apart
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from typing import Final, NamedTuple, Protocol
+from datetime import datetime
+from typing import Final, Literal, NamedTuple, Protocol
+
+from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.record_times import RECORDED_HEADER
 
 _NUMBER: Final = re.compile("[0-9]+")
+
+
+DeadLetterState = Literal["open", "healed", "discarded", "replaced"]
+"""`open`: nobody has decided yet. `healed`: a retry made it an event. `discarded`: it is to be none. `replaced`: an
+edited copy was published."""
 
 
 class DeadLetterSummary(NamedTuple):
@@ -22,11 +34,29 @@ class DeadLetterSummary(NamedTuple):
     reason: str
     type: str | None
     error: str
+    state: DeadLetterState = "open"
+
+    @property
+    def place(self) -> DeadLetterPlace:
+        """Where it stands."""
+        return DeadLetterPlace(self.topic, self.partition, self.offset)
 
     @property
     def fingerprint(self) -> str:
         """See `fingerprint`."""
         return fingerprint(self.reason, self.type, self.error)
+
+
+class DeadLetterDecision(NamedTuple):
+    """What was decided of a dead letter, and when the log took that in; of a healed one only when.
+
+    `event_id`: the event published instead of it.
+    """
+
+    operator: str | None
+    reason: str | None
+    event_id: str | None
+    at_us: int
 
 
 class DeadLetter(NamedTuple):
@@ -37,11 +67,12 @@ class DeadLetter(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: str
+    decision: DeadLetterDecision | None = None
 
 
 class DeadLetterFilter(NamedTuple):
-    """Which dead letters; None = no cut. `type` with its version or without; recorded from `since_us` on and before
-    `until_us`.
+    """Which dead letters; None = no cut, for `state`: all but those that healed. `type` with its version or without;
+    recorded from `since_us` on and before `until_us`.
     """
 
     reason: str | None = None
@@ -49,6 +80,7 @@ class DeadLetterFilter(NamedTuple):
     since_us: int | None = None
     until_us: int | None = None
     fingerprint: str | None = None
+    state: DeadLetterState | None = None
 
 
 class DeadLetterPlace(NamedTuple):
@@ -60,13 +92,16 @@ class DeadLetterPlace(NamedTuple):
 
 
 class DeadLetterGroup(NamedTuple):
-    """Dead letters of one fingerprint. `error`: what is wrong with them, numbers written as `#`; `last`: the newest."""
+    """Dead letters of one fingerprint. `error`: what is wrong with them, numbers written as `#`; `open`: how many of
+    them nobody has decided about; `last`: the newest.
+    """
 
     fingerprint: str
     reason: str
     type: str | None
     error: str
     records: int
+    open: int
     first_us: int
     last_us: int
     last: DeadLetterPlace
@@ -99,7 +134,7 @@ class DeadLetterPage(NamedTuple):
 
 
 class StoredDeadLetters(NamedTuple):
-    """How many are stored, by reason, and the bytes that their table takes on disk, its indexes included."""
+    """How many are open, by reason, and the bytes that their table takes on disk, its indexes included."""
 
     by_reason: dict[str, int]
     size_bytes: int
@@ -138,6 +173,10 @@ class DeadLetterReader(Protocol):
         """The highest revision of an event among the records kept of it; None where there is none."""
         ...
 
+    async def stored_event(self, event_id: str) -> StoredEvent | None:
+        """The record that counts of an event, retractions and decisions included; None where there is none."""
+        ...
+
     async def owner_of(self, thing_id: str) -> str | None:
         """The customer whose a thing is now, itself or through at most five others; None where it is nobody's."""
         ...
@@ -155,3 +194,10 @@ def fingerprint(reason: str, type_: str | None, error: str) -> str:
     """
     named = "\n".join((reason, type_ or "", without_numbers(error)))
     return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def read_again(codec: Codec, value: bytes | None, headers: str, appended_at: datetime) -> DecodedEvent:
+    """The event that a stored record is by the codec's code: decoded as when it came. Raises InvalidEvent."""
+    recorded = next((bytes.fromhex(inner) for name, inner in json.loads(headers) if name == RECORDED_HEADER), None)
+    header = None if recorded is None else recorded.decode("utf-8", errors="replace")
+    return codec.decode(value, appended_at=appended_at, recorded_header=header)

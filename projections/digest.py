@@ -29,6 +29,7 @@ _PLACED = "where the record stands in the log"
 _WRITTEN = "right when the row was written; the schedule says the same for every instant"
 _OF_THE_CONTENT = "follows from the content, which `content_hash` says"
 _PARTIAL = "a help for reading: derived from the timeline, and built when there is time"
+_DECIDED = "what operators decided, which is read from the log again"
 _TOLD = "what was announced and when depends on when events arrived"
 
 COVERAGE: Final[Mapping[str, Coverage]] = MappingProxyType(
@@ -125,8 +126,9 @@ COVERAGE: Final[Mapping[str, Coverage]] = MappingProxyType(
                 "key": "as the record was sent, which may be otherwise for a copy",
                 "value": "the record, which `sha256` covers",
                 "headers": "as the record was sent, which may be otherwise for a copy",
+                "healed_at": "the records that have it are events, and left out",
             },
-            "As a set: copies of one record are one.",
+            "As a set: copies of one record are one. Without those that healed: they are events.",
         ),
     }
 )
@@ -141,6 +143,9 @@ TABLES_LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "projection_meta": "which code and settings wrote the tables; the answer names the projection version",
         "schema_migration": "how the tables came about",
         "worker_name": "who works just now",
+        "dead_letter_decision": _DECIDED,
+        "operation": _DECIDED,
+        "operation_offset": "until where the topic of operations is applied",
         "partial_state": _PARTIAL,
     }
 )

@@ -41,6 +41,15 @@ class Figures(NamedTuple):
     stage: str | None
 
 
+def figures_of(facts: CustomerFacts, projection: CustomerProjection, rules: StageRules, now: datetime) -> Figures:
+    """What is shown of facts at an instant."""
+    columns = projection.columns(facts)
+    sums = projection.describe(facts)["purchases"]["by_currency"]
+    entry = entry_at(stage_schedule(facts, rules, projection.calendar), to_micros(now))
+    net = {currency: amounts["net"] for currency, amounts in sums.items()}
+    return Figures(columns.events, columns.purchases, net, entry.stage if entry else None)
+
+
 class ShownSide(NamedTuple):
     """A customer before or after; no figures where its history is too long to fold here, or it changes just now."""
 
@@ -129,13 +138,7 @@ class Planner:
         return combined
 
     def _figures(self, facts: CustomerFacts | None, now: datetime) -> Figures | None:
-        if facts is None:
-            return None
-        columns = self._projection.columns(facts)
-        sums = self._projection.describe(facts)["purchases"]["by_currency"]
-        entry = entry_at(stage_schedule(facts, self._rules, self._projection.calendar), to_micros(now))
-        net = {currency: amounts["net"] for currency, amounts in sums.items()}
-        return Figures(columns.events, columns.purchases, net, entry.stage if entry else None)
+        return None if facts is None else figures_of(facts, self._projection, self._rules, now)
 
 
 def _decision(decoded: DecodedEvent, verdict: Verdict, reason: str, operator: str) -> ComponentDecision:

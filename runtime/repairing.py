@@ -9,15 +9,15 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import uuid5
 
 from pydantic_core import from_json
 
-from customer_timeline.producers.uuid7 import uuid7
 from customer_timeline.projections.dead_letters import DeadLetter
 from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
-from customer_timeline.schemas.envelope import event_id, shown_identity
+from customer_timeline.schemas.envelope import EVENT_NAMESPACE, event_id, shown_identity
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent, RejectionReason
 from customer_timeline.schemas.rejection import showable_type
 
@@ -84,9 +84,10 @@ class Repairer:
     async def plan(self, letter: DeadLetter, edit: Edit | None, whole: Any, *, now: datetime) -> Repair:
         """The event to publish instead of the record: what `edit` makes of it, or without one `whole`.
 
-        It keeps the record's id and source where it shows them, has a higher revision than the record and than any
-        stored record of that event, and no `recordedtime`: it is known from now on. Raises InvalidEvent where it would
-        be a dead letter again, NotEditableError, NoRepairedEventError, OtherEventError, and what readers raise.
+        It keeps the record's id and source where it shows them (else its id is made of the record's place), has a
+        higher revision than the record and than any stored record of that event, and no `recordedtime`: it is known
+        from now on. Raises InvalidEvent where it would be a dead letter again, NotEditableError, NoRepairedEventError,
+        OtherEventError, and what readers raise.
         """
         original = _object(letter.value)
         if edit is not None:
@@ -97,15 +98,16 @@ class Repairer:
             raise NoRepairedEventError
         repaired = {name: value for name, value in whole.items() if name != _RECORDED}
         identity = shown_identity(original or {})
-        _keep_identity(repaired, identity)
+        _keep_identity(repaired, identity, letter)
         source, id_ = shown_identity(repaired) or (None, None)
         stored = await self._reader.stored_revision(event_id(source, id_)) if source and id_ else None
         if identity is not None or stored is not None:
             least = 1 + max(_revision(original or {}), -1 if stored is None else stored)
             repaired["revision"] = max(least, _revision(repaired))
-        return await self._checked(repaired, identity is None, stored, now)
+        return await self.checked(repaired, identity is None, stored, now)
 
-    async def _checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
+    async def checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
+        """The event to publish, checked as publishing checks it. Raises InvalidEvent."""
         # Plain ASCII: half a surrogate pair is written as an escape, which the codec refuses by name.
         parsed = self._codec.parse(json.dumps(repaired).encode())
         if _holds_nul(repaired):
@@ -152,10 +154,11 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _keep_identity(repaired: dict[str, Any], shown: tuple[str, str] | None) -> None:
+def _keep_identity(repaired: dict[str, Any], shown: tuple[str, str] | None, letter: DeadLetter) -> None:
     if shown is None:
         if shown_identity({"source": "/", "id": repaired.get("id")}) is None:
-            repaired["id"] = str(uuid7())
+            # By the record's place, so that repairing it twice makes one event of it.
+            repaired["id"] = str(uuid5(EVENT_NAMESPACE, "\n".join(map(str, letter.summary.place))))
         return
     source, id_ = shown
     if (repaired.setdefault("source", source), repaired.setdefault("id", id_)) != shown:

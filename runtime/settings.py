@@ -71,6 +71,9 @@ class Settings(BaseSettings):
 
     touchpoints_topic: str = Field("touchpoints", pattern=_TOPIC, description="Topic of the log: every event ever.")
     changes_topic: str = Field("customer.changes", pattern=_TOPIC, description="Topic on which changes are announced.")
+    operations_topic: str = Field(
+        "operations", pattern=_TOPIC, description="Topic of what operators decide about dead letters; kept for ever."
+    )
     publisher: Literal["auto", "kafka-python", "confluent"] = Field(
         "auto",
         description="Client that appends events to the log: `kafka-python`, which is always there, or `confluent` "
@@ -140,6 +143,13 @@ class Settings(BaseSettings):
     )
     dead_letters_warn_above: int = Field(
         1000, ge=0, description="Dead letters stored beyond which `/readyz` warns; it stays ready."
+    )
+
+    dead_letters_keep_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days after which `dead-letters remove` takes dead letters out, once exported; 0 keeps all.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
+    from customer_timeline.producers.operations import OperationsLog
     from customer_timeline.producers.protocol import Publisher
     from customer_timeline.projections.customer import CustomerProjection
     from customer_timeline.projections.journal import Observer
     from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
     from customer_timeline.projections.postgres.journal import PostgresJournal
+    from customer_timeline.projections.postgres.operations import OperationsJournal
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
@@ -74,10 +76,14 @@ def publisher(settings: Settings) -> Publisher:
 
 def topics(settings: Settings) -> tuple[TopicSpec, ...]:
     """All topics, as they should be; the log first."""
-    from customer_timeline.schemas.topics import changes_topic, touchpoints_topic
+    from customer_timeline.schemas.topics import changes_topic, operations_topic, touchpoints_topic
 
     size = (settings.topic_partitions, settings.topic_replication)
-    return touchpoints_topic(settings.touchpoints_topic, *size), changes_topic(settings.changes_topic, *size)
+    return (
+        touchpoints_topic(settings.touchpoints_topic, *size),
+        changes_topic(settings.changes_topic, *size),
+        operations_topic(settings.operations_topic, settings.topic_replication),
+    )
 
 
 def connect(settings: Settings, *, application: str = "customer-timeline") -> Connection:
@@ -176,6 +182,28 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         observer=observer,
         name=settings.worker_instance_id,
     )
+
+
+def operations_journal(settings: Settings, codec: Codec) -> OperationsJournal:
+    """Applies what operators decide about dead letters; connects when there is something to apply."""
+    from customer_timeline.projections.postgres.operations import OperationsJournal
+
+    return OperationsJournal(
+        lambda: connect(settings, application="customer-timeline-operations"),
+        codec,
+        customer_projection(settings),
+        settings.identity,
+        settings.stages,
+        version=projection_version(settings),
+        details=projection_details(settings),
+    )
+
+
+def operations_log(settings: Settings) -> OperationsLog:
+    """Appends what operators decide. Connects at once; close it, or use it in a `with`. Raises PublishError."""
+    from customer_timeline.producers.operations import OperationsLog
+
+    return OperationsLog(settings.kafka_bootstrap, settings.operations_topic)
 
 
 def sweep_store(settings: Settings) -> SweepStore:

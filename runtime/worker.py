@@ -23,6 +23,7 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.schemas.decoded import to_micros
     from customer_timeline.streams.app import create_app
+    from customer_timeline.streams.operations import OperationsConfig
     from customer_timeline.streams.projector import ProjectorConfig
 
     config = ProjectorConfig(
@@ -44,6 +45,10 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
         make_journal,
         lambda: wiring.sweep_store(settings),
         lambda between: wiring.partial_builder(settings, codec, between),
+        lambda: (
+            OperationsConfig(settings.kafka_bootstrap, settings.operations_topic),
+            wiring.operations_journal(settings, codec),
+        ),
         registry=registry,
         now_us=lambda: to_micros(clock.now()),
         observer=observer,

@@ -22,6 +22,9 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _AFTER_1970: Final = "expected an instant from 1970 on"
 
+RECORDED_HEADER: Final = "recordedtime"
+"""The Kafka header that restore and copy tools set: when the log first took the event in."""
+
 
 def recorded_at(event: Event[Any], appended_at: datetime, header: str | None) -> datetime:
     """When the log first took the event in: the header `recordedtime`, else the attribute, else `appended_at`.

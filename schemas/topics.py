@@ -66,6 +66,14 @@ def changes_topic(name: str, partitions: int, replication: int) -> TopicSpec:
     )
 
 
+def operations_topic(name: str, replication: int) -> TopicSpec:
+    """What operators decide about dead letters; kept for ever, since a rebuild needs it.
+
+    One partition: what is decided later about the same record counts.
+    """
+    return touchpoints_topic(name, 1, replication)
+
+
 def _durability(replication: int) -> dict[str, str]:
     # With acks=all, two copies must have a record before it counts as written, where there are three or more.
     return {"min.insync.replicas": "2" if replication >= 3 else "1"}

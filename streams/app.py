@@ -10,11 +10,13 @@ from faust.app.base import BootStrategy
 from prometheus_client import CollectorRegistry
 
 from customer_timeline.projections.journal import Observer
+from customer_timeline.projections.operations import OperationsStore
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 from customer_timeline.projections.postgres.sweep_store import SweepStore
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.metrics import ProjectorMetrics
+from customer_timeline.streams.operations import Operations, OperationsConfig
 from customer_timeline.streams.projector import Projector, ProjectorConfig
 from customer_timeline.streams.sweeper import Sweeper, SweeperConfig
 from customer_timeline.streams.topic_identity import TopicIdentity
@@ -43,14 +45,15 @@ def create_app(
     journal: Callable[[Observer], PostgresJournal],
     sweeps: Callable[[], SweepStore],
     partials: Callable[[Callable[[], object]], PartialBuilder],
+    operations: Callable[[], tuple[OperationsConfig, OperationsStore]],
     *,
     registry: CollectorRegistry,
     now_us: Callable[[], int],
     observer: Observer = lambda step: None,
 ) -> WorkerApp:
     """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
-    the sweeper's store, `partials` its builder of partial states, given what to call between two events. `now_us`: the
-    clock, microseconds since 1970.
+    the sweeper's store, `partials` its builder of partial states, given what to call between two events,
+    `operations` where operators' decisions stand and who applies them. `now_us`: the clock, microseconds since 1970.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
@@ -93,5 +96,13 @@ def create_app(
             # Whoever builds lets the writer of a batch compute first.
             builder = partials(lambda: app.projector_service.let_first())
             super().__init__(sweeping, sweeps(), builder, metrics(), now_us, **kwargs)
+
+    @app.service
+    class WorkerOperations(Operations):
+        """What applies operators' decisions, as a service of this app."""
+
+        def __init__(self, **kwargs: object) -> None:
+            where, store = operations()
+            super().__init__(where, store, metrics(), **kwargs)
 
     return app

@@ -19,8 +19,7 @@ from customer_timeline.projections.journal import (
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import EPOCH
 from customer_timeline.schemas.errors import InvalidEvent
-
-RECORDED_HEADER = "recordedtime"
+from customer_timeline.schemas.record_times import RECORDED_HEADER
 
 
 def decode_batch(

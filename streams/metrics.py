@@ -20,6 +20,7 @@ class ProjectorMetrics:
         self.duplicates = counter("duplicates", "Records of events that were known already.")
         self.replaced = counter("events_replaced", "Events of which another record won.")
         self.dead_letters = counter("dead_letters", "Records that could not become events.", "reason")
+        self.healed = counter("dead_letters_healed", "Dead letters that a retry made events.")
         self.batches = counter("batches", "Transactions committed.")
         self.retries = counter("storage_retries", "Attempts that failed for a passing reason of Postgres.")
         self.fenced = counter("fenced", "Batches given up because another worker took over.")

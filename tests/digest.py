@@ -67,7 +67,8 @@ def _read(cursor: Any) -> Digest:
             )
         },
         "dead_letters": {
-            (bytes(sha).hex(), reason): True for sha, reason in rows("SELECT sha256, reason FROM dead_letter")
+            (bytes(sha).hex(), reason): True
+            for sha, reason in rows("SELECT sha256, reason FROM dead_letter WHERE healed_at IS NULL")
         },
         "identifiers": {row[0]: _named(IDENTIFIER, row[1:]) for row in identifiers},
         "last_seen": _last_seen(identifiers, customers),

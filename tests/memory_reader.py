@@ -169,6 +169,7 @@ class MemoryReader:
                 same[0].type,
                 without_numbers(same[0].error),
                 len(same),
+                sum(one.state == "open" for one in same),
                 same[0].recorded_us,
                 same[-1].recorded_us,
                 DeadLetterPlace(*same[-1][:3]),
@@ -188,11 +189,15 @@ class MemoryReader:
         return DeadLetterPage(tuple(found[:limit]), more=len(found) > limit)
 
     async def stored_dead_letters(self) -> StoredDeadLetters:
-        reasons = Counter(letter.summary.reason for letter in self._views.letters)
+        reasons = Counter(letter.summary.reason for letter in self._views.letters if letter.summary.state == "open")
         return StoredDeadLetters(dict(reasons), 8192)
 
     async def stored_revision(self, event_id: str) -> int | None:
         return max((e.event.revision for e in self._views.events if e.event.event_id == event_id), default=None)
+
+    async def stored_event(self, event_id: str) -> StoredEvent | None:
+        found = next((e.event for e in self._views.events if e.event.event_id == event_id), None)
+        return None if found is None else StoredEvent(found.value.decode(), to_micros(found.recorded_at))
 
     async def owner_of(self, thing_id: str) -> str | None:
         things = {thing.thing_id: thing for thing in self._views.things}
@@ -212,6 +217,7 @@ class MemoryReader:
             and (wanted.since_us is None or one.recorded_us >= wanted.since_us)
             and (wanted.until_us is None or one.recorded_us < wanted.until_us)
             and wanted.fingerprint in (None, one.fingerprint)
+            and (one.state == wanted.state if wanted.state else one.state != "healed")
         ]
 
     async def dead_letter(self, topic: str, partition: int, offset: int) -> DeadLetter | None:

@@ -50,6 +50,7 @@ class Pipeline:
             "database_url": self.url,
             "touchpoints_topic": self.topic,
             "changes_topic": f"{self.topic}.changes",
+            "operations_topic": f"{self.topic}.operations",
             "worker_group": f"{self.group}-{self.topic}",
             "worker_instance_id": name,
             "identity_secret": SECRET,

@@ -7,7 +7,7 @@ from events read by the real codec.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,7 +19,12 @@ from view_links import decision_rows, evidence_rows, known_members, link_rows
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
-from customer_timeline.projections.dead_letters import DeadLetter, DeadLetterSummary
+from customer_timeline.projections.dead_letters import (
+    DeadLetter,
+    DeadLetterDecision,
+    DeadLetterState,
+    DeadLetterSummary,
+)
 from customer_timeline.projections.identity_review import IdentityChange
 from customer_timeline.projections.lifecycle import Schedule, entry_at, next_change_us, stage_schedule
 from customer_timeline.projections.progress import PartitionProgress
@@ -166,11 +171,15 @@ class Views:
         value: bytes | None = b"{",
         error: str = "no",
         type_: str | None = None,
+        state: DeadLetterState = "open",
     ) -> None:
-        """A dead letter at offset `number` of partition 1."""
+        """A dead letter at offset `number` of partition 1; one that is not open was decided about when it came."""
         recorded_us = to_micros(datetime.fromisoformat(at))
-        summary = DeadLetterSummary("touchpoints", 1, number, recorded_us, reason, type_, error)
-        self.letters.append(DeadLetter(summary, bytes(32), b"key", value, "[]"))
+        summary = DeadLetterSummary("touchpoints", 1, number, recorded_us, reason, type_, error, state)
+        decision = None if state == "open" else DeadLetterDecision("ops", "so", None, recorded_us)
+        if state == "healed":
+            decision = DeadLetterDecision(None, None, None, recorded_us)
+        self.letters.append(DeadLetter(summary, bytes(32), b"key", value, "[]", decision))
 
     def insert(self, database: str) -> None:
         """Write all of it into the tables of a fresh database."""
@@ -196,6 +205,7 @@ class Views:
         changes = (("customer.identity_changed", *_change(change)) for change in self.changes)
         _write(cursor, "outbox (kind, payload, created_at)", changes)
         _write(cursor, "dead_letter", (_letter_row(letter) for letter in self.letters))
+        _write(cursor, "dead_letter_decision", _letter_decisions(self.letters))
         _write(cursor, "projector_offset", (_offset_row(*place) for place in self.progress.items()))
 
     def _identifier_rows(self, customer_id: str, members: Iterable[Member]) -> list[tuple[object, ...]]:
@@ -246,9 +256,18 @@ def _timeline_row(landed: Landed) -> tuple[object, ...]:
 
 
 def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
-    topic, part, position, recorded_us, reason, type_, error = letter.summary
+    topic, part, position, recorded_us, reason, type_, error, state = letter.summary
     rest = (letter.sha256, letter.key, letter.value, letter.headers)
-    return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest)
+    healed_at = from_micros(recorded_us) if state == "healed" else None
+    return (topic, part, position, from_micros(recorded_us), reason, error, type_, *rest, healed_at)
+
+
+def _letter_decisions(letters: Iterable[DeadLetter]) -> Iterator[tuple[object, ...]]:
+    for letter in letters:
+        decision, state = letter.decision, letter.summary.state
+        if decision is not None and state != "healed":
+            told = (decision.operator, decision.reason, decision.event_id, from_micros(decision.at_us), 0)
+            yield (*letter.summary.place, state, *told)
 
 
 def _offset_row(at: tuple[str, int], found: PartitionProgress) -> tuple[object, ...]:
@@ -273,7 +292,8 @@ _CASTS = {
     "customer": "(%s::uuid, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s::json, "
     "%s::json, %s, %s, %s::text[], %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint)",
     "projector_offset": "(%s, %s, %s::uuid, %s, %s, %s, %s::timestamptz, %s::timestamptz)",
-    "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)",
+    "dead_letter": "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::timestamptz)",
+    "dead_letter_decision": "(%s, %s, %s, %s, %s, %s, %s::uuid, %s, %s)",
 }
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from customer_timeline.projections.dead_letters import (
     DeadLetter,
+    DeadLetterDecision,
     DeadLetterFilter,
     DeadLetterGroup,
     DeadLetterGroupKey,
@@ -25,9 +26,10 @@ async def read_dead_letter_groups(
     """One page of groups."""
     key = (None, None) if after is None else (from_micros(after.last_us), after.fingerprint)
     rows = await pool.fetch(
-        "EXECUTE dead_letter_groups (%s, %s, %s, %s, %s, %s, %s, %s)", (*_cuts(wanted), *key, limit + 1)
+        "EXECUTE dead_letter_groups (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (*_cuts(wanted), *key, limit + 1, wanted.state),
     )
-    found = [DeadLetterGroup._make((*row[:7], DeadLetterPlace(*row[7:]))) for row in rows]
+    found = [DeadLetterGroup._make((*row[:8], DeadLetterPlace(*row[8:]))) for row in rows]
     return DeadLetterGroups(tuple(found[:limit]), more=len(found) > limit)
 
 
@@ -36,8 +38,8 @@ async def read_dead_letters(
 ) -> DeadLetterPage:
     """One page of single records."""
     rows = await pool.fetch(
-        "EXECUTE dead_letters (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (*_cuts(wanted), *(after or (None, None, None)), limit + 1),
+        "EXECUTE dead_letters (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (*_cuts(wanted), *(after or (None, None, None)), limit + 1, wanted.state),
     )
     found = [DeadLetterSummary(*row) for row in rows]
     return DeadLetterPage(tuple(found[:limit]), more=len(found) > limit)
@@ -48,8 +50,11 @@ async def read_dead_letter(pool: ReadPool, place: DeadLetterPlace) -> DeadLetter
     rows = await pool.fetch("EXECUTE dead_letter (%s, %s, %s)", place)
     if not rows:
         return None
-    *summary, sha256, key, value, headers = rows[0]
-    return DeadLetter(DeadLetterSummary(*summary), bytes(sha256), _bytes(key), _bytes(value), headers=headers)
+    row = rows[0]
+    sha256, key, value, headers, *decided = row[8:]
+    summary = DeadLetterSummary(*row[:8])
+    decision = None if decided[-1] is None else DeadLetterDecision(*decided)
+    return DeadLetter(summary, bytes(sha256), _bytes(key), _bytes(value), headers=headers, decision=decision)
 
 
 async def read_stored_dead_letters(pool: ReadPool) -> StoredDeadLetters:

@@ -3,21 +3,26 @@
 
 -- dead_letter_groups: one page of groups, the one with the newest record first.
 -- $1 reason, $2 type, $3 since, $4 until (exclusive), $5 fingerprint, $6 and $7 the key after which the page begins,
--- $8 page size + 1. Equal errors are counted first: there are few of them, and only these are read closely.
-PREPARE dead_letter_groups (text, text, timestamptz, timestamptz, text, timestamptz, text, integer) AS
+-- $8 page size + 1, $9 state (null: all but the healed). Equal errors are counted first: there are few of them, and only these are read closely.
+PREPARE dead_letter_groups (text, text, timestamptz, timestamptz, text, timestamptz, text, integer, text) AS
 WITH counted AS (
     SELECT
-        reason,
-        type,
-        regexp_replace(error, '[0-9]+', '#', 'g') AS error,
+        d.reason,
+        d.type,
+        regexp_replace(d.error, '[0-9]+', '#', 'g') AS error,
         count(*) AS records,
-        min(recorded_at) AS first_at,
-        max(recorded_at) AS last_at
-    FROM dead_letter
-    WHERE ($1 IS NULL OR reason = $1)
-        AND ($2 IS NULL OR type = $2 OR rtrim(type, '0123456789') = $2 || '.v')
-        AND recorded_at >= $3 AND recorded_at < $4
-    GROUP BY reason, type, dead_letter.error
+        count(*) FILTER (WHERE d.healed_at IS NULL AND c.state IS NULL) AS open,
+        min(d.recorded_at) AS first_at,
+        max(d.recorded_at) AS last_at
+    FROM dead_letter AS d
+    LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
+    WHERE ($1 IS NULL OR d.reason = $1)
+        AND ($2 IS NULL OR d.type = $2 OR rtrim(d.type, '0123456789') = $2 || '.v')
+        AND d.recorded_at >= $3 AND d.recorded_at < $4
+        AND (coalesce($9, '') = 'healed') = (d.healed_at IS NOT NULL)
+        AND CASE coalesce($9, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
+            ELSE coalesce(c.state, 'open') = $9 END
+    GROUP BY d.reason, d.type, d.error
 ),
 grouped AS (
     SELECT
@@ -28,6 +33,7 @@ grouped AS (
         type,
         error,
         sum(records)::bigint AS records,
+        sum(open)::bigint AS open,
         min(first_at) AS first_at,
         max(last_at) AS last_at
     FROM counted
@@ -46,6 +52,7 @@ SELECT
     page.type,
     page.error,
     page.records,
+    page.open,
     (extract(epoch FROM page.first_at) * 1000000)::bigint,
     (extract(epoch FROM page.last_at) * 1000000)::bigint,
     newest.topic,
@@ -55,16 +62,21 @@ FROM page
 CROSS JOIN LATERAL (
     SELECT d.topic, d.part, d.position
     FROM dead_letter AS d
+    LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
     WHERE d.reason = page.reason AND d.recorded_at = page.last_at AND d.type IS NOT DISTINCT FROM page.type
         AND regexp_replace(d.error, '[0-9]+', '#', 'g') = page.error
+        AND (coalesce($9, '') = 'healed') = (d.healed_at IS NOT NULL)
+        AND CASE coalesce($9, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
+            ELSE coalesce(c.state, 'open') = $9 END
     ORDER BY d.topic COLLATE "C" DESC, d.part DESC, d.position DESC
     LIMIT 1
 ) AS newest
 ORDER BY page.last_at DESC, page.fingerprint COLLATE "C" DESC
 
 -- dead_letters: one page of single dead letters, newest first, without their content.
--- $1 to $5 as in dead_letter_groups, $6 to $8 the record after which the page begins, $9 page size + 1.
-PREPARE dead_letters (text, text, timestamptz, timestamptz, text, text, integer, bigint, integer) AS
+-- $1 to $5 as in dead_letter_groups, $6 to $8 the record after which the page begins, $9 page size + 1,
+-- $10 state (null: all but the healed).
+PREPARE dead_letters (text, text, timestamptz, timestamptz, text, text, integer, bigint, integer, text) AS
 SELECT
     d.topic,
     d.part,
@@ -72,11 +84,16 @@ SELECT
     (extract(epoch FROM d.recorded_at) * 1000000)::bigint,
     d.reason,
     d.type,
-    d.error
+    d.error,
+    coalesce(CASE WHEN d.healed_at IS NOT NULL THEN 'healed' END, c.state, 'open')
 FROM dead_letter AS d
+LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
 WHERE ($1 IS NULL OR d.reason = $1)
     AND ($2 IS NULL OR d.type = $2 OR rtrim(d.type, '0123456789') = $2 || '.v')
     AND d.recorded_at >= $3 AND d.recorded_at < $4
+    AND (coalesce($10, '') = 'healed') = (d.healed_at IS NOT NULL)
+    AND CASE coalesce($10, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
+        ELSE coalesce(c.state, 'open') = $10 END
     AND (
         $5 IS NULL OR $5 = left(
             encode(
@@ -103,25 +120,37 @@ LIMIT $9
 -- dead_letter: one dead letter, whole.
 PREPARE dead_letter (text, integer, bigint) AS
 SELECT
-    topic,
-    part,
-    position,
-    (extract(epoch FROM recorded_at) * 1000000)::bigint,
-    reason,
-    type,
-    error,
-    sha256,
-    key,
-    value,
-    headers::text
-FROM dead_letter
-WHERE topic = $1 AND part = $2 AND position = $3
+    d.topic,
+    d.part,
+    d.position,
+    (extract(epoch FROM d.recorded_at) * 1000000)::bigint,
+    d.reason,
+    d.type,
+    d.error,
+    coalesce(CASE WHEN d.healed_at IS NOT NULL THEN 'healed' END, c.state, 'open'),
+    d.sha256,
+    d.key,
+    d.value,
+    d.headers::text,
+    c.operator,
+    c.reason,
+    c.event_id::text,
+    (extract(epoch FROM coalesce(d.healed_at, c.decided_at)) * 1000000)::bigint
+FROM dead_letter AS d
+LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
+WHERE d.topic = $1 AND d.part = $2 AND d.position = $3
 
--- stored_dead_letters: how many there are of each reason, and what their table takes on disk; a row even with none.
+-- stored_dead_letters: how many are open, of each reason, and what their table takes on disk; a row even with none.
 PREPARE stored_dead_letters AS
 SELECT found.reason, found.records, pg_total_relation_size('dead_letter')
 FROM (SELECT) AS always
-LEFT JOIN (SELECT reason, count(*) AS records FROM dead_letter GROUP BY reason) AS found ON true
+LEFT JOIN (
+    SELECT d.reason, count(*) AS records
+    FROM dead_letter AS d
+    LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
+    WHERE d.healed_at IS NULL AND c.state IS NULL
+    GROUP BY d.reason
+) AS found ON true
 
 -- stored_revision: the highest revision of an event, of the record that counts and of those that lost to it.
 PREPARE stored_revision (uuid) AS
@@ -131,6 +160,10 @@ FROM (
     UNION ALL
     SELECT revision FROM superseded WHERE event_id = $1
 ) AS found
+
+-- stored_event: the record of an event that counts
+PREPARE stored_event (uuid) AS
+SELECT event::text, (extract(epoch FROM recorded_at) * 1000000)::bigint FROM timeline WHERE event_id = $1
 
 -- owner_of: the customer whose a thing is, itself or through at most five others.
 PREPARE owner_of (uuid) AS

@@ -80,12 +80,12 @@ SELECT
     )::text AS line
 FROM customer
 
--- dead_letter: a set, as copies of one record are one
+-- dead_letter: a set, as copies of one record are one; what healed is an event, and none any more
 SELECT
     sha256,
     reason,
     json_build_array(encode(sha256, 'hex'), reason)::text AS line
-FROM (SELECT DISTINCT sha256, reason COLLATE "C" AS reason FROM dead_letter) AS letters
+FROM (SELECT DISTINCT sha256, reason COLLATE "C" AS reason FROM dead_letter WHERE healed_at IS NULL) AS letters
 
 -- owned: things and the identifier that owns them, itself or through at most five others
 SELECT thing_id, owner_id, 0 AS steps

@@ -17,5 +17,5 @@ ORDER BY part
 PREPARE dead_positions (text, integer [], bigint []) AS
 SELECT d.part, d.position, d.reason
 FROM unnest($2, $3) AS asked (part, position)
-JOIN dead_letter AS d ON d.topic = $1 AND d.part = asked.part AND d.position = asked.position
+JOIN dead_letter AS d ON d.topic = $1 AND d.part = asked.part AND d.position = asked.position AND d.healed_at IS NULL
 ORDER BY d.part, d.position

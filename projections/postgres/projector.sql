@@ -268,10 +268,12 @@ WHERE listed AND identifier_ids && %(ids)s::uuid[] AND event_id IN (
 -- anchors_of: identifiers that given ones were seen with as the weaker
 SELECT DISTINCT anchor_id::text FROM link WHERE other_id = ANY (%(ids)s::uuid[])
 
--- insert_dead_letter: a record that is no event
+-- insert_dead_letter: a record that is no event; one that was exported and removed stays so in a rebuild
 INSERT INTO dead_letter (topic, part, position, recorded_at, reason, error, type, sha256, key, value, headers)
-VALUES (%(topic)s, %(part)s, %(position)s, %(recorded_at)s, %(reason)s, %(error)s, %(type)s, %(sha256)s, %(key)s, %(value)s,
-    %(headers)s::jsonb)
+SELECT %(topic)s, %(part)s, %(position)s, %(recorded_at)s, %(reason)s, %(error)s, %(type)s, %(sha256)s, %(key)s, %(value)s,
+    %(headers)s::jsonb
+WHERE NOT EXISTS (SELECT FROM dead_letter_decision AS c WHERE c.topic = %(topic)s AND c.part = %(part)s
+    AND c.position = %(position)s AND c.state = 'removed')
 ON CONFLICT (topic, part, position) DO NOTHING
 
 -- insert_outbox: what changed

@@ -201,6 +201,11 @@ class PostgresReader:
         rows = await self._lists.fetch("EXECUTE stored_revision (%s)", (event_id,))
         return None if rows[0][0] is None else int(rows[0][0])
 
+    async def stored_event(self, event_id: str) -> StoredEvent | None:
+        """See `DeadLetterReader.stored_event`."""
+        rows = await self._lists.fetch("EXECUTE stored_event (%s)", (event_id,))
+        return StoredEvent(*rows[0]) if rows else None
+
     async def owner_of(self, thing_id: str) -> str | None:
         """See `DeadLetterReader.owner_of`."""
         rows = await self._lists.fetch("EXECUTE owner_of (%s)", (thing_id,))

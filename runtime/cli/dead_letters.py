@@ -12,13 +12,14 @@ from typing import TypeVar
 import orjson
 import typer
 
-from customer_timeline.api.dead_letters import DeadLetterFilters, group_item, record_item
+from customer_timeline.api.dead_letters import DeadLetterFilters, decision_item, group_item, record_item
 from customer_timeline.projections.dead_letters import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterGroup,
     DeadLetterPlace,
     DeadLetterReader,
+    DeadLetterState,
     DeadLetterSummary,
 )
 from customer_timeline.projections.instants import rfc3339
@@ -56,6 +57,7 @@ def list_command(
     since: str = typer.Option(None, help="Recorded at this instant or later."),
     until: str = typer.Option(None, help="Recorded before this instant."),
     fingerprint: str = typer.Option(None, help="Only those of one group, by the fingerprint that the list shows."),
+    state: DeadLetterState = typer.Option(None, help="Only those of one state; left out: all that are no events yet."),
     each: bool = typer.Option(False, "--each", help="Single records instead of groups."),
     limit: int = typer.Option(50, min=1, max=MAX_LISTED, help="At most so many, newest first."),
     after: str = typer.Option(None, help="With --each: go on after this record, TOPIC/PARTITION/OFFSET."),
@@ -65,7 +67,14 @@ def list_command(
 
     Of each group: the newest record, how many there are, since when, the fingerprint, and what is wrong (numbers as #).
     """
-    named = {"reason": reason, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
+    named = {
+        "reason": reason,
+        "type": type_,
+        "since": since,
+        "until": until,
+        "fingerprint": fingerprint,
+        "state": state,
+    }
     wanted = parameters(DeadLetterFilters, named).wanted()
     if after is not None and not each:
         raise typer.BadParameter("goes with --each: groups have no pages here, use --limit", param_hint="--after")
@@ -95,11 +104,16 @@ def _list_records(wanted: DeadLetterFilter, limit: int, after: DeadLetterPlace |
 
 def _group_line(group: DeadLetterGroup) -> str:
     newest = f"{rfc3339(group.last_us)}  {_place(group.last)}"
-    return f"{newest}  {group.records:,} since {rfc3339(group.first_us)}  {group.fingerprint}  {printable(group.error)}"
+    return f"{newest}  {_count(group)} since {rfc3339(group.first_us)}  {group.fingerprint}  {printable(group.error)}"
+
+
+def _count(group: DeadLetterGroup) -> str:
+    return f"{group.records:,}" if group.open == group.records else f"{group.records:,} ({group.open:,} open)"
 
 
 def _record_line(letter: DeadLetterSummary) -> str:
-    return f"{rfc3339(letter.recorded_us)}  {_place(letter)}  {letter.reason}  {printable(letter.error)}"
+    state = "" if letter.state == "open" else f"{letter.state}  "
+    return f"{rfc3339(letter.recorded_us)}  {_place(letter)}  {state}{letter.reason}  {printable(letter.error)}"
 
 
 def _place(record: DeadLetterPlace | DeadLetterSummary) -> str:
@@ -153,6 +167,7 @@ def place_of(record: str) -> DeadLetterPlace:
 def _whole(letter: DeadLetter) -> dict[str, object]:
     return {
         **record_item(letter.summary),
+        "decision": decision_item(letter),
         "sha256": letter.sha256.hex(),
         "headers": orjson.loads(letter.headers),
         **_bytes("key", letter.key),

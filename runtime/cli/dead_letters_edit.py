@@ -12,13 +12,16 @@ from pydantic_core import from_json
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_of, printable
+from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.json_edit import with_value, without
 
 if TYPE_CHECKING:
+    from customer_timeline.producers.protocol import Position
     from customer_timeline.projections.dead_letters import DeadLetterPlace
+    from customer_timeline.runtime.effects import Effects
     from customer_timeline.runtime.repairing import Edit, Repair
 
 _SET_FORM: Final = "use JSON_POINTER=JSON, such as /data/csat=4 or '/data/order_id=\"shop:1\"'"
@@ -47,39 +50,53 @@ def edit_command(
     set_: list[str] = typer.Option([], "--set", help="JSON_POINTER=JSON: put a value there; may be given often."),
     remove: list[str] = typer.Option([], "--remove", help="JSON_POINTER: take what stands there out; before --set."),
     file: Path | None = typer.Option(None, "--file", help="The whole repaired event, one JSON object."),
+    reason: str = typer.Option("repaired by hand", help="Why; kept with the decision."),
+    operator: str = typer.Option(None, help="Who decides. [default: the name of this user]"),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what it would do, publish nothing; needs no Kafka."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
 ) -> None:
     """Publish a repaired copy of a dead letter: the same event where the record shows which, with a higher revision.
 
-    Shows the event and whose timeline it would join (that is personal), then asks, then publishes. The dead letter
-    itself stays listed: it is what the log says.
+    Shows the event (that is personal) and what it changes for its customer, then asks, then publishes. The dead letter
+    itself stays listed, as replaced: it is what the log says.
     """
     place = place_of(record)
     if (file is None) == (not set_ and not remove):
         raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
-    edit, whole = (_edit(set_, remove), None) if file is None else (None, _whole(file))
+    edit, whole = (edit_of(set_, remove), None) if file is None else (None, whole_of(file))
     settings = load_settings()
-    repair = asyncio.run(_plan(settings, place, edit, whole))
-    if not as_json:
-        _print(repair, err=False)
-    elif not (dry_run or yes):
-        _print(repair, err=True)
+    repair, effects = asyncio.run(_plan(settings, place, edit, whole))
+    if not as_json or not (dry_run or yes):
+        print_repair(repair, effects, err=as_json)
     published = None
     if not dry_run:
         if not yes:
             typer.confirm("Publish this event?", abort=True, err=True)
-        with wiring.publisher(settings) as publisher:
-            published = publisher.publish(repair.decoded).position()
+        published = _publish(settings, repair, place, reason, operator)
+    told = {**described_repair(repair, effects), "dry_run": dry_run}
     if as_json:
-        print(json.dumps({**_described(repair), "dry_run": dry_run, "position": published and published._asdict()}))
+        print(json.dumps({**told, "position": published and published._asdict()}))
     elif published:
         at = f"{published.topic}/{published.partition}/{published.offset}"
         print(f"Published at {at} as {repair.decoded.event_id}; a worker applies it.")
 
 
-async def _plan(settings: Settings, place: DeadLetterPlace, edit: Edit | None, whole: Any) -> Repair:
+def _publish(settings: Settings, repair: Repair, place: DeadLetterPlace, reason: str, operator: str | None) -> Position:
+    from customer_timeline.runtime.healing import operations
+
+    event_id = repair.decoded.event_id
+    who, now = operator or this_user(), SystemClock().now()
+    (edited,) = operations("edited", [place], operator=who, reason=reason, now=now, event_id=event_id)
+    # Both are there before either is written to: half of it would leave the dead letter open.
+    with wiring.publisher(settings) as publisher, wiring.operations_log(settings) as log:
+        published = publisher.publish(repair.decoded).position()
+        log.append(edited)
+    return published
+
+
+async def _plan(settings: Settings, place: DeadLetterPlace, edit: Edit | None, whole: Any) -> tuple[Repair, Effects]:
+    from customer_timeline.runtime.effects import EffectPlanner
     from customer_timeline.runtime.repairing import Repairer
 
     reader = wiring.reader(settings)
@@ -87,13 +104,16 @@ async def _plan(settings: Settings, place: DeadLetterPlace, edit: Edit | None, w
         letter = await reader.dead_letter(*place)
         if letter is None:
             raise NoDeadLetterError(*place)
-        repairer = Repairer(reader, wiring.codec(settings))
-        return await repairer.plan(letter, edit, whole, now=SystemClock().now())
+        codec, now = wiring.codec(settings), SystemClock().now()
+        repair = await Repairer(reader, codec).plan(letter, edit, whole, now=now)
+        planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
+        return repair, await planner.effects([repair.decoded], now=now)
     finally:
         await reader.aclose()
 
 
-def _edit(set_: list[str], remove: list[str]) -> Edit:
+def edit_of(set_: list[str], remove: list[str]) -> Edit:
+    """The change that the options ask for. Raises BadParameter; the change itself JsonPointerError."""
     values = [_assignment(given) for given in set_]
 
     def edited(document: dict[str, Any]) -> Any:
@@ -118,7 +138,8 @@ def _assignment(given: str) -> tuple[str, Any]:
     return pointer, value
 
 
-def _whole(file: Path) -> Any:
+def whole_of(file: Path) -> Any:
+    """What the file holds. Raises UnreadableRepairError."""
     try:
         return from_json(file.read_bytes())
     except OSError as exc:
@@ -128,14 +149,19 @@ def _whole(file: Path) -> Any:
         raise UnreadableRepairError(file, f"it is no JSON ({exc})") from exc
 
 
-def _described(repair: Repair) -> dict[str, Any]:
+def described_repair(repair: Repair, effects: Effects) -> dict[str, Any]:
+    """The event and what it changes, for `--json`."""
+    from customer_timeline.runtime import effects as effecting
     from customer_timeline.runtime.repairing import described
 
-    return described(repair)
+    return {**described(repair), **effecting.described(effects)}
 
 
-def _print(repair: Repair, *, err: bool) -> None:
-    told = _described(repair)
+def print_repair(repair: Repair, effects: Effects, *, err: bool) -> None:
+    """The event and what it changes, for people."""
+    from customer_timeline.runtime.effects import lines
+
+    told = described_repair(repair, effects)
     id_of = "a new id" if repair.new_id else "the record's id"
     corrects = "" if repair.stored_revision is None else f", corrects revision {repair.stored_revision}"
     typer.echo(f"event     {told['event_id']} ({id_of}), revision {told['revision']}{corrects}", err=err)
@@ -143,6 +169,8 @@ def _print(repair: Repair, *, err: bool) -> None:
         holder = name["customer_id"] or "nobody yet"
         typer.echo(printable(f"names     {name['kind']}:{name['value']}, customer {holder}"), err=err)
     typer.echo(f"timeline  {_joins(repair)}", err=err)
+    for line in lines(effects):
+        typer.echo(line, err=err)
     for line in json.dumps(told["event"], indent=2, ensure_ascii=False).splitlines():
         typer.echo(printable(line), err=err)
 

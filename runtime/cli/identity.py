@@ -115,7 +115,7 @@ def _decide(
     from customer_timeline.runtime.deciding import described
 
     settings = load_settings()
-    plan = asyncio.run(_plan(settings, verdict, refs, reason, operator or _this_user()))
+    plan = asyncio.run(_plan(settings, verdict, refs, reason, operator or this_user()))
     told = described(plan)
     if not as_json:
         identity_text.print_plan(told, customer_text.console())
@@ -145,7 +145,8 @@ async def _plan(settings: Settings, verdict: Verdict, refs: tuple[str, str], rea
         await reader.aclose()
 
 
-def _this_user() -> str:
+def this_user() -> str:
+    """The name of whoever runs the command. Raises NobodyDecidesError."""
     try:
         return getpass.getuser()
     except (KeyError, OSError) as exc:

@@ -35,11 +35,22 @@ async def test_groups_come_with_count_and_when_they_were_seen_first_and_last(cli
         "type": SURVEY,
         "error": "invalid_field (survey.answered.v# at data.answers[#]): Input should be a valid string",
         "count": 3,
+        "open": 3,
         "first_seen_at": "2026-03-01T00:00:00Z",
         "last_seen_at": "2026-03-03T00:00:00Z",
         "last": {"topic": "touchpoints", "partition": 1, "offset": 3},
     }
     assert answer.json()["next_cursor"] is None
+
+
+async def test_a_state_is_a_filter_and_what_was_decided_is_told(client: MakeClient, views: Views) -> None:
+    views.dead_letter(20, "not_json", "2026-03-05T00:00:00Z", state="discarded")
+    api = client(views)
+    (group,) = (await api.get(URL, params={"state": "discarded"})).json()["items"]
+    assert (group["count"], group["open"], group["last"]["offset"]) == (1, 0, 20)
+    one = (await api.get(f"{URL}/touchpoints/1/20")).json()
+    assert (one["state"], one["decision"]["operator"], one["decision"]["reason"]) == ("discarded", "ops", "so")
+    assert (await api.get(URL, params={"state": "mended"})).status_code == 422
 
 
 async def test_cursors_lead_through_all_groups_with_the_filters_they_were_made_with(

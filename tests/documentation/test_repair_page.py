@@ -57,7 +57,7 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
     set_up = {f"{PREFIX}{name.upper()}": value for name, value in pipeline.settings(100, "w0").items()}
     environment = {**os.environ, **set_up, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
     found = steps(PAGE)
-    assert len(found) == 6
+    assert len(found) == 7
     for step in found:
         assert isinstance(step, Command)
         # The record stands elsewhere than in the page's example: it is the first of its partition here.

@@ -15,7 +15,7 @@ from customer_timeline.runtime.migrate import migrate
 
 _TABLES = (
     "outbox, link, link_evidence, decision, projection_meta, timeline, identifier, customer, thing, dead_letter, "
-    "projector_offset"
+    "dead_letter_decision, operation, operation_offset, projector_offset"
 )
 
 

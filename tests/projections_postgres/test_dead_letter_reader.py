@@ -12,6 +12,7 @@ from customer_timeline.projections.dead_letters import (
     DeadLetterFilter,
     DeadLetterGroupKey,
     DeadLetterPlace,
+    DeadLetterState,
     StoredDeadLetters,
     fingerprint,
 )
@@ -25,6 +26,7 @@ ALL = DeadLetterFilter()
 ANN = ("email", "ann@example.com")
 SURVEY = "survey.answered.v1"
 CSAT = f"invalid_field ({SURVEY} at data.csat): Input should be less than or equal to 5"
+STATES: tuple[DeadLetterState, ...] = ("open", "healed", "discarded", "replaced")
 THEME = f"invalid_field ({SURVEY} at data.themes[{{}}]): Input should be a valid string"
 
 
@@ -161,3 +163,40 @@ async def test_a_thing_leads_to_its_owner_itself_or_through_others(read: Read) -
     found = [await reader.owner_of(thing_id(*one)) for one in (("order", "o1"), ("case", "c1"), ("order", "o2"))]
     assert found == [ann, ann, None]
     assert await reader.owner_of(thing_id("order", "o3")) is None
+
+
+async def test_what_healed_is_listed_only_when_asked_for_and_what_was_decided_with_its_state(read: Read) -> None:
+    views = Views()
+    for number, state in enumerate(STATES, start=1):
+        views.dead_letter(number, "not_json", f"2026-03-0{number}T00:00:00Z", state=state)
+    reader = read(views)
+    listed = (await reader.dead_letters(ALL, limit=9)).rows
+    assert [(one.offset, one.state) for one in listed] == [(4, "replaced"), (3, "discarded"), (1, "open")]
+    for number, state in enumerate(STATES, start=1):
+        wanted = DeadLetterFilter(state=state)
+        assert [one.offset for one in (await reader.dead_letters(wanted, limit=9)).rows] == [number]
+        (group,) = (await reader.dead_letter_groups(wanted, limit=9)).rows
+        assert (group.records, group.open, group.last.offset) == (1, state == "open", number)
+    (group,) = (await reader.dead_letter_groups(ALL, limit=9)).rows
+    assert (group.records, group.open) == (3, 1)
+
+
+async def test_only_what_nobody_has_decided_about_is_counted(read: Read) -> None:
+    views = Views()
+    for number, state in enumerate(STATES, start=1):
+        views.dead_letter(number, "not_json", "2026-03-01T00:00:00Z", state=state)
+    assert (await read(views).stored_dead_letters()).by_reason == {"not_json": 1}
+
+
+async def test_a_dead_letter_tells_who_decided_what(read: Read) -> None:
+    views = Views()
+    views.dead_letter(1, "not_json", "2026-03-01T00:00:00Z", state="discarded")
+    views.dead_letter(2, "not_json", "2026-03-01T00:00:00Z")
+    reader = read(views)
+    found = await reader.dead_letter("touchpoints", 1, 1)
+    assert found is not None
+    assert found.decision is not None
+    assert found.decision[:3] == ("ops", "so", None)
+    undecided = await reader.dead_letter("touchpoints", 1, 2)
+    assert undecided is not None
+    assert undecided.decision is None

@@ -18,6 +18,9 @@ from view_rows import SECRET, SOURCE, Views, event, identifier_id, viewed
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.settings import PREFIX, Settings
 from customer_timeline.schemas.envelope import event_id
+from customer_timeline.schemas.operations import decode_operation
+from customer_timeline.schemas.topics import operations_topic
+from customer_timeline.streams.topic_setup import ensure_topics
 
 COMMAND = (sys.executable, "-m", "customer_timeline.runtime.cli.main", "dead-letters", "edit")
 ANN, BOB = ("email", "ann@example.com"), ("email", "bob@example.com")
@@ -113,7 +116,9 @@ def test_a_stored_event_of_that_id_is_corrected(deployed: dict[str, str]) -> Non
 def test_a_record_without_an_id_becomes_an_event_with_a_new_one(deployed: dict[str, str]) -> None:
     told = planned(deployed, 4, "--set", "/data/csat=4")
     assert (told["new_id"], told["revision"]) == (True, 0)
-    assert uuid.UUID(told["event"]["id"]).version == 7
+    # Made of the record's place: who repairs it twice makes one event of it.
+    assert uuid.UUID(told["event"]["id"]).version == 5
+    assert planned(deployed, 4, "--set", "/data/csat=3")["event_id"] == told["event_id"]
 
 
 def test_an_event_about_an_order_joins_its_owner(deployed: dict[str, str]) -> None:
@@ -136,7 +141,13 @@ def test_what_is_no_json_is_repaired_from_a_file(deployed: dict[str, str], tmp_p
 
 
 def test_the_copy_is_published_once_somebody_said_yes(deployed: dict[str, str], kafka: str, topic: str) -> None:
-    there = {f"{PREFIX}KAFKA_BOOTSTRAP": kafka, f"{PREFIX}TOUCHPOINTS_TOPIC": topic}
+    operations = f"{topic}.operations"
+    ensure_topics(kafka, [operations_topic(operations, 1)])
+    there = {
+        f"{PREFIX}KAFKA_BOOTSTRAP": kafka,
+        f"{PREFIX}TOUCHPOINTS_TOPIC": topic,
+        f"{PREFIX}OPERATIONS_TOPIC": operations,
+    }
     asked = run(deployed, 1, "--set", "/data/csat=4", **there)
     assert (asked.returncode, read_log(kafka, topic)) == (1, [])
     assert "Publish this event?" in asked.stderr
@@ -146,6 +157,10 @@ def test_the_copy_is_published_once_somebody_said_yes(deployed: dict[str, str], 
     (record,) = read_log(kafka, topic)
     expected = copy.deepcopy(survey(1, 4, revision=1))
     assert json.loads(record.value or b"") == expected
+    (decided,) = read_log(kafka, operations)
+    operation = decode_operation(decided.value)
+    assert (operation.kind, str(operation.event_id)) == ("edited", event_id(SOURCE, survey(1)["id"]))
+    assert [tuple(place.model_dump().values()) for place in operation.places] == [("touchpoints", 1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,14 @@ def test_the_details_of_the_version_hold_no_secret() -> None:
 
 
 def test_topics_have_the_configured_names_and_sizes() -> None:
-    log, changes = topics(Settings(touchpoints_topic="t", changes_topic="c", topic_partitions=7, topic_replication=3))
+    settings = Settings(
+        touchpoints_topic="t", changes_topic="c", operations_topic="o", topic_partitions=7, topic_replication=3
+    )
+    log, changes, operations = topics(settings)
     assert (log.name, log.partitions, log.replication_factor) == ("t", 7, 3)
     assert (changes.name, changes.partitions, changes.replication_factor) == ("c", 7, 3)
+    # Of two decisions about one record the later one counts, so all of them stand in one order.
+    assert (operations.name, operations.partitions, operations.replication_factor) == ("o", 1, 3)
 
 
 @pytest.mark.parametrize(

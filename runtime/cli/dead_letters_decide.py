@@ -1,0 +1,181 @@
+"""`customer-timeline dead-letters retry|discard`: read records again with today's code, or leave them be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from customer_timeline.api.dead_letters import DeadLetterFilters
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.asking import parameters
+from customer_timeline.runtime.cli.dead_letters import place_of
+from customer_timeline.runtime.cli.identity import this_user
+from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.settings import Settings, load_settings
+from customer_timeline.schemas.errors import RejectionReason
+
+if TYPE_CHECKING:
+    from customer_timeline.projections.dead_letters import DeadLetterFilter, DeadLetterPlace
+    from customer_timeline.runtime.healing import RetryPlan
+    from customer_timeline.schemas.operations import OperationKind
+
+_TYPE = typer.Option(None, "--type", help="Only those of one type, with or without its version.")
+_SINCE = typer.Option(None, help="Recorded at this instant or later.")
+_UNTIL = typer.Option(None, help="Recorded before this instant.")
+_FINGERPRINT = typer.Option(None, help="Only those of one group, by the fingerprint that the list shows.")
+_OPERATOR = typer.Option(None, help="Who decides. [default: the name of this user]")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Show what it would do, append nothing; needs no Kafka.")
+_JSON = typer.Option(False, "--json", help="One JSON object.")
+_YES = typer.Option(False, "--yes", help="Do not ask.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `dead-letters`: modules are registered in the order of their names."""
+    commands = next((one.typer_instance for one in app.registered_groups if one.name == "dead-letters"), None)
+    if commands is None:
+        raise LookupError("The group of commands `dead-letters` is not there yet.")
+    commands.command("retry")(retry_command)
+    commands.command("discard")(discard_command)
+
+
+def retry_command(
+    reason: RejectionReason = typer.Option(None, help="Only those of one reason."),
+    type_: str = _TYPE,
+    since: str = _SINCE,
+    until: str = _UNTIL,
+    fingerprint: str = _FINGERPRINT,
+    where: list[str] = typer.Option([], help="This record, TOPIC/PARTITION/OFFSET; may be given often."),
+    note: str = typer.Option("read again with today's code", help="Why; kept with the operation."),
+    operator: str = _OPERATOR,
+    dry_run: bool = _DRY_RUN,
+    as_json: bool = _JSON,
+    yes: bool = _YES,
+) -> None:
+    """Read dead letters again with today's code; what is accepted is an event at its own place, as if it never failed.
+
+    Shows how many would be accepted and what that changes for the customers, then asks. Without filters: all open ones.
+    """
+    named = {"reason": reason, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
+    wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
+    settings = load_settings()
+    plan = asyncio.run(_plan_retry(settings, wanted, [place_of(one) for one in where]))
+    told = _told(plan)
+    if not as_json or not (dry_run or yes):
+        _print(plan, err=as_json)
+    positions: list[str] = []
+    if plan.accepted and not dry_run:
+        if not yes:
+            typer.confirm("Read them again?", abort=True, err=True)
+        positions = append(settings, "retried", plan.places, note, operator)
+    _finish({**told, "dry_run": dry_run, "operations": positions}, positions, as_json=as_json)
+
+
+def discard_command(
+    records: list[str] = typer.Argument(None, help="Where they stand: TOPIC/PARTITION/OFFSET; or filters instead."),
+    reason: str = typer.Option(..., help="Why; kept with the decision and shown to whoever asks."),
+    rejected_for: RejectionReason = typer.Option(None, help="Only those of one reason of rejection."),
+    type_: str = _TYPE,
+    since: str = _SINCE,
+    until: str = _UNTIL,
+    fingerprint: str = _FINGERPRINT,
+    operator: str = _OPERATOR,
+    dry_run: bool = _DRY_RUN,
+    as_json: bool = _JSON,
+    yes: bool = _YES,
+) -> None:
+    """Say that dead letters need nobody's attention: they stay listed as discarded, and warn no more.
+
+    Shows how many there are, then asks. With filters: those that are open.
+    """
+    named = {"reason": rejected_for, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
+    if (not records) == (not any(named.values())):
+        raise typer.BadParameter("give either records or filters such as --fingerprint", param_hint="RECORDS")
+    wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
+    settings = load_settings()
+    places = asyncio.run(_select(settings, wanted, [place_of(one) for one in records or ()]))
+    if not as_json or not (dry_run or yes):
+        typer.echo(f"{len(places):,} dead letters to discard: {reason}", err=as_json)
+    positions: list[str] = []
+    if places and not dry_run:
+        if not yes:
+            typer.confirm("Discard them?", abort=True, err=True)
+        positions = append(settings, "discarded", places, reason, operator)
+    _finish({"records": len(places), "dry_run": dry_run, "operations": positions}, positions, as_json=as_json)
+
+
+def append(
+    settings: Settings,
+    kind: OperationKind,
+    places: Sequence[DeadLetterPlace],
+    reason: str,
+    operator: str | None,
+    event_id: str | None = None,
+) -> list[str]:
+    """Append the operations; where they stand. Raises PublishError, NobodyDecidesError."""
+    from customer_timeline.runtime.healing import operations
+
+    who, now = operator or this_user(), SystemClock().now()
+    wanted = operations(kind, places, operator=who, reason=reason, now=now, event_id=event_id)
+    with wiring.operations_log(settings) as log:
+        found = [log.append(operation) for operation in wanted]
+    return [f"{at.topic}/{at.partition}/{at.offset}" for at in found]
+
+
+async def _plan_retry(settings: Settings, wanted: DeadLetterFilter, named: list[DeadLetterPlace]) -> RetryPlan:
+    from customer_timeline.runtime.effects import EffectPlanner
+    from customer_timeline.runtime.healing import plan_retry, select
+
+    reader, codec = wiring.reader(settings), wiring.codec(settings)
+    try:
+        places = await select(reader, wanted, named)
+        planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
+        return await plan_retry(reader, codec, planner, places, now=SystemClock().now())
+    finally:
+        await reader.aclose()
+
+
+async def _select(
+    settings: Settings, wanted: DeadLetterFilter, named: list[DeadLetterPlace]
+) -> tuple[DeadLetterPlace, ...]:
+    from customer_timeline.runtime.healing import select
+
+    reader = wiring.reader(settings)
+    try:
+        return await select(reader, wanted, named)
+    finally:
+        await reader.aclose()
+
+
+def _told(plan: RetryPlan) -> dict[str, Any]:
+    from customer_timeline.runtime.effects import described
+
+    return {
+        "records": len(plan.places),
+        "accepted": plan.accepted,
+        "failing": plan.failing,
+        "looked_at": plan.looked_at,
+        **described(plan.effects),
+    }
+
+
+def _print(plan: RetryPlan, *, err: bool) -> None:
+    from customer_timeline.runtime.effects import lines
+
+    typer.echo(f"{len(plan.places):,} dead letters, {plan.accepted:,} would be accepted", err=err)
+    for reason, count in sorted(plan.failing.items()):
+        typer.echo(f"failing   {count:,} still: {reason}", err=err)
+    if plan.looked_at < plan.accepted:
+        typer.echo(f"Of {plan.looked_at:,} of them this is what changes:", err=err)
+    for line in lines(plan.effects) if plan.accepted else ():
+        typer.echo(line, err=err)
+
+
+def _finish(told: dict[str, Any], positions: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(told))
+    elif positions:
+        print(f"Appended at {', '.join(positions)}; a worker applies it.")

@@ -1,0 +1,175 @@
+"""`customer-timeline event show|correct|retract`: an accepted event, and what to do where it is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.cli.dead_letters import printable
+from customer_timeline.runtime.cli.dead_letters_edit import described_repair, edit_of, print_repair, whole_of
+from customer_timeline.runtime.cli.identity import this_user
+from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from customer_timeline.producers.protocol import Position
+    from customer_timeline.runtime.correcting import Corrector, StoredRecord
+    from customer_timeline.runtime.effects import Effects
+    from customer_timeline.runtime.repairing import Repair
+
+_EVENT = typer.Argument(help="Its event_id, as `customer timeline --json` shows it.")
+_REASON = typer.Option(..., help="Why; kept with it.")
+_OPERATOR = typer.Option(None, help="Who decides. [default: the name of this user]")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Show what it would do, publish nothing; needs no Kafka.")
+_JSON = typer.Option(False, "--json", help="One JSON object.")
+_YES = typer.Option(False, "--yes", help="Do not ask.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of `event`."""
+    commands = typer.Typer(help="Accepted events: show one, correct it, take it back.", no_args_is_help=True)
+    commands.command("show")(show_command)
+    commands.command("correct")(correct_command)
+    commands.command("retract")(retract_command)
+    app.add_typer(commands, name="event")
+
+
+def show_command(event: str = _EVENT, as_json: bool = _JSON) -> None:
+    """Show an event: the record that counts. Its content is personal."""
+    stored = asyncio.run(_stored(load_settings(), event))
+    told = stored.described()
+    if as_json:
+        print(json.dumps(told))
+        return
+    retracted = ", retracted" if stored.retracted else ""
+    print(f"event     {told['event_id']}, revision {told['revision']}{retracted}")
+    print(f"recorded  {told['recorded_at']}")
+    for line in json.dumps(told["event"], indent=2, ensure_ascii=False).splitlines():
+        print(printable(line))
+
+
+def correct_command(
+    event: str = _EVENT,
+    reason: str = _REASON,
+    set_: list[str] = typer.Option([], "--set", help="JSON_POINTER=JSON: put a value there; may be given often."),
+    remove: list[str] = typer.Option([], "--remove", help="JSON_POINTER: take what stands there out; before --set."),
+    file: Path | None = typer.Option(None, "--file", help="The whole event as it should be, one JSON object."),
+    operator: str = _OPERATOR,
+    dry_run: bool = _DRY_RUN,
+    as_json: bool = _JSON,
+    yes: bool = _YES,
+) -> None:
+    """Correct an event: publish it again with what it should say and a higher revision.
+
+    Shows the event and what that changes for its customer, then asks, then publishes. What it said before is kept.
+    """
+    if (file is None) == (not set_ and not remove):
+        raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
+    edit, whole = (edit_of(set_, remove), None) if file is None else (None, whole_of(file))
+    settings, who = load_settings(), operator or this_user()
+
+    async def plan(corrector: Corrector) -> Repair:
+        return await corrector.correct(event, edit, whole, now=SystemClock().now())
+
+    def publish(repair: Repair) -> Position:
+        return _publish_correction(settings, repair, reason, who)
+
+    _decide(settings, plan, publish, "Publish this correction?", dry_run=dry_run, as_json=as_json, yes=yes)
+
+
+def retract_command(
+    event: str = _EVENT,
+    reason: str = _REASON,
+    operator: str = _OPERATOR,
+    dry_run: bool = _DRY_RUN,
+    as_json: bool = _JSON,
+    yes: bool = _YES,
+) -> None:
+    """Take an event back: it did not happen. It leaves timeline and figures as if it had never come.
+
+    Shows what that changes for its customer, then asks, then publishes. What it said is kept.
+    """
+    settings, who = load_settings(), operator or this_user()
+
+    async def plan(corrector: Corrector) -> Repair:
+        return await corrector.retract(event, reason=reason, operator=who, now=SystemClock().now())
+
+    def publish(repair: Repair) -> Position:
+        with wiring.publisher(settings) as publisher:
+            return publisher.publish(repair.decoded).position()
+
+    _decide(settings, plan, publish, "Publish this retraction?", dry_run=dry_run, as_json=as_json, yes=yes)
+
+
+def _decide(
+    settings: Settings,
+    plan: Callable[[Corrector], Awaitable[Repair]],
+    publish: Callable[[Repair], Position],
+    question: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+) -> None:
+    repair, effects = asyncio.run(_planned(settings, plan))
+    if not as_json or not (dry_run or yes):
+        print_repair(repair, effects, err=as_json)
+    published = None
+    if not dry_run:
+        if not yes:
+            typer.confirm(question, abort=True, err=True)
+        published = publish(repair)
+    told: dict[str, Any] = {**described_repair(repair, effects), "dry_run": dry_run}
+    if as_json:
+        print(json.dumps({**told, "position": published and published._asdict()}))
+    elif published:
+        at = f"{published.topic}/{published.partition}/{published.offset}"
+        print(f"Published at {at} as {repair.decoded.event_id}; a worker applies it.")
+
+
+def _publish_correction(settings: Settings, repair: Repair, reason: str, operator: str) -> Position:
+    from customer_timeline.projections.dead_letters import DeadLetterPlace
+    from customer_timeline.runtime.healing import operations
+
+    with wiring.publisher(settings) as publisher, wiring.operations_log(settings) as log:
+        published = publisher.publish(repair.decoded).position()
+        (told,) = operations(
+            "corrected",
+            [DeadLetterPlace(*published)],
+            operator=operator,
+            reason=reason,
+            now=SystemClock().now(),
+            event_id=repair.decoded.event_id,
+        )
+        log.append(told)
+    return published
+
+
+async def _stored(settings: Settings, event: str) -> StoredRecord:
+    from customer_timeline.runtime.correcting import Corrector
+
+    reader = wiring.reader(settings)
+    try:
+        return await Corrector(reader, wiring.codec(settings)).stored(event)
+    finally:
+        await reader.aclose()
+
+
+async def _planned(settings: Settings, plan: Callable[[Corrector], Awaitable[Repair]]) -> tuple[Repair, Effects]:
+    from customer_timeline.runtime.correcting import Corrector
+    from customer_timeline.runtime.effects import EffectPlanner
+
+    reader, codec = wiring.reader(settings), wiring.codec(settings)
+    try:
+        repair = await plan(Corrector(reader, codec))
+        planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
+        return repair, await planner.effects([repair.decoded], now=SystemClock().now())
+    finally:
+        await reader.aclose()

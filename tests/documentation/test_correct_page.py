@@ -1,0 +1,66 @@
+"""The how-to page on correcting events does what it says, with a real log, a worker, and the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from generators import Sent
+from pipeline import Pipeline, farm, pipeline
+from snippet_pages import Command, steps
+
+from customer_timeline.runtime.settings import PREFIX
+
+__all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers between them
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "correct-an-event.md"
+COMMANDS = Path(sys.executable).parent
+APPLIED_WITHIN_S = 60.0
+ANSWER = {
+    "specversion": "1.0",
+    "id": "answer-1",
+    "source": "/surveys",
+    "type": "survey.answered.v1",
+    "time": "2026-03-01T10:00:00Z",
+    "data": {
+        "survey_id": "s1",
+        "csat": 5,
+        "via": "phone",
+        "channel": "web",
+        "identifiers": [{"kind": "email", "value": "ann@example.com"}],
+    },
+}
+
+
+def _run(command: Command, environment: Mapping[str, str]) -> None:
+    """Run it; what only shows is repeated until it says what the page shows: the view follows the log in moments."""
+    deadline = time.monotonic() + APPLIED_WITHIN_S
+    while True:
+        done = subprocess.run(
+            ["bash", "-c", command.line], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode == 0 and command.is_satisfied_by(done.stdout):
+            return
+        told = f"$ {command.line}\n{done.stdout}{done.stderr}"
+        assert "--yes" not in command.line, told
+        assert time.monotonic() < deadline, told
+
+
+def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
+    pipeline.append([Sent(json.dumps(ANSWER).encode())], lambda _: 2)
+    pipeline.start(100)
+    pipeline.settle()
+    set_up = {f"{PREFIX}{name.upper()}": value for name, value in pipeline.settings(100, "w0").items()}
+    environment = {**os.environ, **set_up, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+    found = steps(PAGE)
+    assert len(found) == 6
+    for step in found:
+        assert isinstance(step, Command)
+        _run(step, environment)
+    pipeline.settle()
+    pipeline.check()
