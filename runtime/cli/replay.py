@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,17 @@ import typer
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from customer_timeline.runtime.replay.crew import Crew
+    from customer_timeline.runtime.replay.folder import Work
     from customer_timeline.runtime.replay.run import Observe, Outcome, Question, Ways, Write
+    from customer_timeline.runtime.replay.spool import Holes
 
 
 class Target(StrEnum):
     """What a replay writes."""
 
     NDJSON = "ndjson"
+    PYTHON = "python"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +38,7 @@ def register(app: typer.Typer) -> None:
 def replay_command(
     to: Target = typer.Option(..., help="What is written."),
     output: Path = typer.Option(None, help="Where to: a file. Without it standard output."),
+    projection: str = typer.Option(None, help="With --to python: MODULE:CLASS or FILE.py:CLASS of an own projection."),
     from_: str = typer.Option(None, "--from", help="Recorded at this instant (2026-03-01T00:00:00Z) or later."),
     until: str = typer.Option(None, help="As known then: only what had been recorded before this instant."),
     occurred_from: str = typer.Option(None, help="Happened at this instant or later."),
@@ -69,10 +75,18 @@ def replay_command(
         channel=channel,
         customer=customer,
     )
-    question = Question(to.value, selection, records, partition)
     ways = Ways(output, max_rate, jobs, from_start=from_start)
+    question = Question(to.value, selection, records, partition)
     _check_output(ways)
-    _run(settings, question, ways, _ndjson(output), as_json)
+    if records and to is not Target.NDJSON:
+        raise typer.BadParameter("--records is for --to ndjson.")
+    if (projection is None) == (to is Target.PYTHON):
+        raise typer.BadParameter("--projection goes with --to python.")
+    if to is Target.PYTHON:
+        question, write = _python(question, projection, output)
+    else:
+        write = _ndjson(output)
+    _run(settings, question, ways, write, as_json)
 
 
 def _check_output(ways: Ways) -> None:
@@ -86,6 +100,26 @@ def _ndjson(output: Path | None) -> Write:
     from customer_timeline.runtime.replay.ndjson import write_ndjson
 
     return lambda _crew, work, holes: {"bytes": write_ndjson(work.folder, holes, output)}
+
+
+def _python(question: Question, reference: str, output: Path | None) -> tuple[Question, Write]:
+    from customer_timeline.runtime.files import write_private
+    from customer_timeline.runtime.replay.folding import fold_history, handled_types, load_projection
+
+    projection = load_projection(reference)
+    details = {"projection": reference, "name": projection.name, "version": projection.version}
+    selection = replace(question.selection, types=handled_types(projection))
+
+    def write(crew: Crew, work: Work, holes: Mapping[int, Holes]) -> Mapping[str, Any]:
+        answer = fold_history(crew, work.folder, holes, reference, projection)
+        text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+        if output is None:
+            print(text, end="")
+        else:
+            write_private(output, text.encode())
+        return {"projection": projection.name, "version": projection.version}
+
+    return replace(question, selection=selection, details=details), write
 
 
 def _run(settings: Settings, question: Question, ways: Ways, write: Write, as_json: bool) -> None:
