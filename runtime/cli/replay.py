@@ -27,6 +27,8 @@ class Target(StrEnum):
     """What a replay writes."""
 
     NDJSON = "ndjson"
+    PARQUET = "parquet"
+    DUCKDB = "duckdb"
     PYTHON = "python"
 
 
@@ -37,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def replay_command(
     to: Target = typer.Option(..., help="What is written."),
-    output: Path = typer.Option(None, help="Where to: a file. Without it standard output."),
+    output: Path = typer.Option(None, help="A file; for parquet a folder. Without it standard output."),
     projection: str = typer.Option(None, help="With --to python: MODULE:CLASS or FILE.py:CLASS of an own projection."),
     from_: str = typer.Option(None, "--from", help="Recorded at this instant (2026-03-01T00:00:00Z) or later."),
     until: str = typer.Option(None, help="As known then: only what had been recorded before this instant."),
@@ -82,10 +84,12 @@ def replay_command(
         raise typer.BadParameter("--records is for --to ndjson.")
     if (projection is None) == (to is Target.PYTHON):
         raise typer.BadParameter("--projection goes with --to python.")
+    if output is None and to in (Target.PARQUET, Target.DUCKDB):
+        raise typer.BadParameter(f"--to {to} needs --output.")
     if to is Target.PYTHON:
         question, write = _python(question, projection, output)
     else:
-        write = _ndjson(output)
+        write = _files(to, output)
     _run(settings, question, ways, write, as_json)
 
 
@@ -96,10 +100,18 @@ def _check_output(ways: Ways) -> None:
         raise OutputInTheWay(str(ways.output))
 
 
-def _ndjson(output: Path | None) -> Write:
+def _files(to: Target, output: Path | None) -> Write:
     from customer_timeline.runtime.replay.ndjson import write_ndjson
 
-    return lambda _crew, work, holes: {"bytes": write_ndjson(work.folder, holes, output)}
+    if output is None or to is Target.NDJSON:
+        return lambda _crew, work, holes: {"bytes": write_ndjson(work.folder, holes, output)}
+    if to is Target.PARQUET:
+        from customer_timeline.runtime.replay.parquet import write_parquet
+
+        return lambda crew, work, holes: write_parquet(crew, work.folder, holes, output)
+    from customer_timeline.runtime.replay.analysis import write_duckdb
+
+    return lambda crew, work, holes: write_duckdb(crew, work.folder, holes, output)
 
 
 def _python(question: Question, reference: str, output: Path | None) -> tuple[Question, Write]:
