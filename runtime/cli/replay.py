@@ -29,6 +29,7 @@ class Target(StrEnum):
     NDJSON = "ndjson"
     PARQUET = "parquet"
     DUCKDB = "duckdb"
+    POSTGRES = "postgres"
     PYTHON = "python"
 
 
@@ -39,7 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def replay_command(
     to: Target = typer.Option(..., help="What is written."),
-    output: Path = typer.Option(None, help="A file; for parquet a folder. Without it standard output."),
+    output: Path = typer.Option(
+        None, help="A file; for parquet a folder, for postgres a schema. [default: standard output]"
+    ),
     projection: str = typer.Option(None, help="With --to python: MODULE:CLASS or FILE.py:CLASS of an own projection."),
     from_: str = typer.Option(None, "--from", help="Recorded at this instant (2026-03-01T00:00:00Z) or later."),
     until: str = typer.Option(None, help="As known then: only what had been recorded before this instant."),
@@ -59,7 +62,8 @@ def replay_command(
 ) -> None:
     """Replay the log: per event the record that counts, without what was retracted, in the order of the log.
 
-    Nothing of the live view is read (but for --customer) or written. The log is read up to its end at the start.
+    Nothing of the live view is read (but for --customer) or written: --to postgres writes another schema, under a role
+    that cannot write the live one. The log is read up to its end at the start.
     A run that was stopped, even killed, is continued by the same command, and its output is the same to the byte.
     Until the end what was read lies in OUTPUT.replay, and takes as much room as the output.
     """
@@ -79,17 +83,20 @@ def replay_command(
     )
     ways = Ways(output, max_rate, jobs, from_start=from_start)
     question = Question(to.value, selection, records, partition)
-    _check_output(ways)
     if records and to is not Target.NDJSON:
         raise typer.BadParameter("--records is for --to ndjson.")
     if (projection is None) == (to is Target.PYTHON):
         raise typer.BadParameter("--projection goes with --to python.")
-    if output is None and to in (Target.PARQUET, Target.DUCKDB):
+    if output is None and to in (Target.PARQUET, Target.DUCKDB, Target.POSTGRES):
         raise typer.BadParameter(f"--to {to} needs --output.")
     if to is Target.PYTHON:
         question, write = _python(question, projection, output)
+    elif to is Target.POSTGRES:
+        write = _postgres(settings, ways)
     else:
         write = _files(to, output)
+    if to is not Target.POSTGRES:
+        _check_output(ways)
     _run(settings, question, ways, write, as_json)
 
 
@@ -112,6 +119,16 @@ def _files(to: Target, output: Path | None) -> Write:
     from customer_timeline.runtime.replay.analysis import write_duckdb
 
     return lambda crew, work, holes: write_duckdb(crew, work.folder, holes, output)
+
+
+def _postgres(settings: Settings, ways: Ways) -> Write:
+    from customer_timeline.runtime.replay.tables import replay_tables, write_tables
+
+    schema = str(ways.output)
+    tables = replay_tables(settings, schema)
+    # Before the log is read: what Postgres does not allow should not be found out at the end.
+    tables.prepare(replace=ways.from_start)
+    return lambda crew, work, holes: write_tables(crew, work.folder, holes, tables, schema)
 
 
 def _python(question: Question, reference: str, output: Path | None) -> tuple[Question, Write]:

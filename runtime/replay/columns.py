@@ -37,11 +37,13 @@ Row = tuple[DecodedEvent, tuple[int, int]]
 
 
 class Column(NamedTuple):
-    """A column: its type, and its values for events of a type that has it."""
+    """A column: its type, and its values for events of a type that has it. `field`: of the data, where None is what it
+    is when nobody sets it."""
 
     name: str
     type: Any
-    values: Callable[[Sequence[Row]], list[Any]]
+    values: Callable[[Sequence[Any]], list[Any]]
+    field: str | None = None
 
 
 class FamilyColumns(NamedTuple):
@@ -58,31 +60,30 @@ def family_of(type_name: str) -> str:
 
 def _fixed() -> list[Column]:
     def of(name: str, kind: Any, get: Callable[[DecodedEvent], Any]) -> Column:
-        return Column(name, kind, lambda rows: [get(event) for event, _ in rows])
+        return Column(name, kind, lambda events: [get(event) for event in events])
+
+    def same(name: str, kind: Any) -> Column:
+        return of(name, kind, attrgetter(name))
 
     text = pa.string()
     return [
-        of("event_id", text, lambda event: event.event_id),
-        of("type", text, lambda event: event.type),
-        of("source", text, lambda event: event.source),
-        of("id", text, lambda event: event.id),
-        of("occurred_at", INSTANT, lambda event: event.occurred_at),
-        of("recorded_at", INSTANT, lambda event: event.recorded_at),
-        of("revision", pa.int32(), lambda event: event.revision),
-        of("direction", text, lambda event: event.direction),
-        of("sign_of_life", pa.bool_(), lambda event: event.sign_of_life),
-        of("listed", pa.bool_(), lambda event: event.listed),
-        of("channel", text, lambda event: event.channel),
+        *(same(name, text) for name in ("event_id", "type", "source", "id")),
+        same("occurred_at", INSTANT),
+        same("recorded_at", INSTANT),
+        same("revision", pa.int32()),
+        same("direction", text),
+        same("sign_of_life", pa.bool_()),
+        same("listed", pa.bool_()),
+        same("channel", text),
         of("anchor_id", text, lambda event: event.anchor_id if event.listed else None),
-        of("identifier_ids", _IDS, lambda event: [one.identifier_id for one in event.identifiers]),
-        of("thing_ids", _IDS, lambda event: [one.thing_id for one in event.things]),
-        Column("log_partition", pa.int32(), lambda rows: [place[0] for _, place in rows]),
-        Column("log_offset", pa.int64(), lambda rows: [place[1] for _, place in rows]),
+        of("identifier_ids", _IDS, lambda event: [one[0] for one in event.identifiers]),
+        of("thing_ids", _IDS, lambda event: [one[0] for one in event.things]),
     ]
 
 
 FIXED: Final = tuple(_fixed())
-COMMON: Final = (*(column.name for column in FIXED), "event")
+PLACE: Final = (("log_partition", pa.int32()), ("log_offset", pa.int64()))
+COMMON: Final = (*(column.name for column in FIXED), *(name for name, _ in PLACE), "event")
 """Names of the columns that every family has."""
 
 
@@ -98,6 +99,7 @@ def columns_of(family: str) -> FamilyColumns:
             kinds[column.name] = column.type if same else pa.string()
     schema = pa.schema(
         [pa.field(column.name, column.type) for column in FIXED]
+        + [pa.field(name, kind) for name, kind in PLACE]
         + [pa.field(name, kind) for name, kind in kinds.items()]
         + [pa.field("event", pa.string())]
     )
@@ -107,16 +109,21 @@ def columns_of(family: str) -> FamilyColumns:
 def table_of(columns: FamilyColumns, type_name: str, rows: Sequence[Row]) -> Any:
     """Rows of one type as a table with the columns of the family."""
     own = columns.of_type[type_name]
-    arrays = [pa.array(column.values(rows), column.type) for column in FIXED]
-    for field in list(columns.schema)[len(FIXED) : -1]:
+    events = [event for event, _ in rows]
+    data = [event.data for event in events]
+    # Most fields are optional and most events leave most of them out: those need no look at each event.
+    set_: set[str] = set().union(*(one.__pydantic_fields_set__ for one in data))
+    arrays = [pa.array(column.values(events), column.type) for column in FIXED]
+    arrays += [pa.array([place[at] for _, place in rows], kind) for at, (_, kind) in enumerate(PLACE)]
+    for field in list(columns.schema)[len(arrays) : -1]:
         column = own.get(field.name)
-        if column is None:
+        if column is None or (column.field is not None and column.field not in set_):
             arrays.append(pa.nulls(len(rows), field.type))
         elif column.type == field.type:
-            arrays.append(pa.array(column.values(rows), field.type))
+            arrays.append(pa.array(column.values(data), field.type))
         else:
-            arrays.append(pa.array(map(_as_text, column.values(rows)), field.type))
-    arrays.append(pa.array([event.value for event, _ in rows], pa.binary()).view(pa.string()))
+            arrays.append(pa.array([_as_text(one) for one in column.values(data)], field.type))
+    arrays.append(pa.array([event.value for event in events], pa.binary()).view(pa.string()))
     return pa.Table.from_arrays(arrays, schema=columns.schema)
 
 
@@ -124,7 +131,9 @@ def _own(data: type[TouchpointData]) -> Iterable[Column]:
     taken = set(COMMON)
     for name, field in data.model_fields.items():
         if name not in ("identifiers", "channel"):
-            yield from _columns(name if name not in taken else f"data_{name}", (name,), field.annotation)
+            optional = name if field.default is None else None
+            for column in _columns(name if name not in taken else f"data_{name}", (name,), field.annotation):
+                yield column._replace(field=optional)
 
 
 def _columns(name: str, path: tuple[str, ...], annotation: Any) -> Iterable[Column]:
@@ -137,11 +146,11 @@ def _columns(name: str, path: tuple[str, ...], annotation: Any) -> Iterable[Colu
     yield Column(name, kind or pa.string(), _getter(path, as_json=kind is None))
 
 
-def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Row]], list[Any]]:
+def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Any]], list[Any]]:
     first, *rest = map(attrgetter, path)
 
-    def values(rows: Sequence[Row]) -> list[Any]:
-        found = [first(event.data) for event, _ in rows]
+    def values(data: Sequence[Any]) -> list[Any]:
+        found = [first(one) for one in data]
         for part in rest:
             found = [None if one is None else part(one) for one in found]
         return [None if one is None else _as_json(one) for one in found] if as_json else found
