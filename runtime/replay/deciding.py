@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from customer_timeline.projections.choosing import NOWHERE, Choice, Entry, choose, contested, unclear
 from customer_timeline.projections.selection import Selection
-from customer_timeline.runtime.replay.spool import BUCKETS, Holes, bucket_file, read_note, values_file
+from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, bucket_file, read_note, values_file
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.log_reader import LogReader
 
@@ -23,16 +23,10 @@ class Decided:
     retracted: int = 0
 
 
-@dataclass
-class _Found:
-    lost: defaultdict[int, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    earlier: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-
-
 def decide(folder: Path, partitions: Iterable[int], selection: Selection, contents: Contents) -> Decided:
     """Choose among the records of every event that has several."""
     numbers = list(partitions)
-    found, decided = _Found(), Decided({})
+    lost, decided = {number: Lost() for number in numbers}, Decided({})
     for bucket in range(BUCKETS):
         groups = contested((number, bucket_file(folder, number, bucket).read_bytes()) for number in numbers)
         hashes = contents.hashes([entry for group in groups for entry in unclear(group)])
@@ -40,21 +34,21 @@ def decide(folder: Path, partitions: Iterable[int], selection: Selection, conten
             choice = choose(group, hashes)
             decided.superseded += len(choice.losers)
             decided.retracted += choice.winner.retracts
-            _settle(choice, selection, found)
-    decided.holes = {number: Holes.of(found.lost[number], found.earlier[number]) for number in numbers}
+            _settle(choice, selection, lost)
+    decided.holes = {number: found.holes() for number, found in lost.items()}
     return decided
 
 
-def _settle(choice: Choice, selection: Selection, found: _Found) -> None:
+def _settle(choice: Choice, selection: Selection, lost: Mapping[int, Lost]) -> None:
     winner = choice.winner
     out = choice.losers
     if winner.retracts or not selection.recorded_within(choice.recorded_us):
         out = (*choice.losers, winner)
     elif choice.recorded_us < winner.recorded_us:
-        found.earlier[winner.partition][winner.offset] = choice.recorded_us
+        lost[winner.partition].recorded(winner, choice.recorded_us)
     for entry in out:
         if entry.start != NOWHERE:
-            found.lost[entry.partition].append(entry)
+            lost[entry.partition].add(entry)
 
 
 class Contents:

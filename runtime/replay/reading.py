@@ -86,11 +86,12 @@ def _go_on(
                 if stopped():
                     return False
                 pace.keep(len(chunk))
-            told(note.next_offset - stretch.first)
-            if time.monotonic() - saved > _CHECKPOINT_S:
-                gc.collect(1)
-                spool.checkpoint()
-                saved = time.monotonic()
+                told(note.next_offset - stretch.first)
+                if time.monotonic() - saved > _CHECKPOINT_S:
+                    gc.collect(1)
+                    gc.freeze()  # what the codec remembers stays: it need not be looked at again
+                    spool.checkpoint()
+                    saved = time.monotonic()
     finally:
         gc.enable()
     note.next_offset = max(stretch.until, stretch.first)

@@ -14,7 +14,7 @@ from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Contents, Decided, decide, events_left
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
 from customer_timeline.runtime.replay.reading import Stretch
-from customer_timeline.runtime.replay.spool import Holes, read_note
+from customer_timeline.runtime.replay.spool import Holes, Lost, read_note
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.streams.log_reader import Bounds, Client, LogReader, open_log
 from customer_timeline.streams.topic_identity import TopicIdentity
@@ -139,7 +139,7 @@ def _reading(work: Work, observe: Observe) -> Callable[[Mapping[int, int]], None
 
 def _decided(settings: Settings, question: Question, work: Work, reader: LogReader) -> Decided:
     if question.records:
-        return Decided({number: Holes.of([], {}) for number in work.bounds})
+        return Decided({number: Lost().holes() for number in work.bounds})
     contents = Contents(work.folder, reader, wiring.codec(settings))
     return decide(work.folder, work.bounds, question.selection, contents)
 

@@ -124,6 +124,36 @@ def write_json(path: Path, content: object) -> None:
     beside.replace(path)
 
 
+class Lost:
+    """Collects what of a partition's spool lost, in eight bytes an event, for there may be many."""
+
+    __slots__ = ("_found", "_recorded_us")
+
+    # A place is start and length in one integer: events are shorter than this.
+    _LENGTHS: Final = 1 << 21
+
+    def __init__(self) -> None:
+        self._found = array("Q")
+        self._recorded_us: dict[int, int] = {}
+
+    def add(self, entry: Entry) -> None:
+        """The entry's event is not to be written."""
+        self._found.append(entry.start * self._LENGTHS + entry.length)
+
+    def recorded(self, entry: Entry, recorded_us: int) -> None:
+        """The entry's event was first recorded earlier than its line says, in another spelling."""
+        self._recorded_us[entry.offset] = recorded_us
+
+    def holes(self) -> Holes:
+        """All of it, in the order of the spool."""
+        starts, ends = array("q"), array("q")
+        for place in sorted(self._found):
+            start, length = divmod(place, self._LENGTHS)
+            starts.append(start)
+            ends.append(start + length)
+        return Holes(starts, ends, self._recorded_us)
+
+
 class Holes(NamedTuple):
     """What of a partition's spool lost, by position in it, ascending; and events that the log first took in earlier
     than their line says, by offset."""
@@ -131,16 +161,6 @@ class Holes(NamedTuple):
     starts: array[int]
     ends: array[int]
     recorded_us: dict[int, int]
-
-    @classmethod
-    def of(cls, lost: list[Entry], recorded_us: dict[int, int]) -> Holes:
-        """Of the entries that lost."""
-        lost.sort(key=lambda entry: entry.start)
-        return cls(
-            array("q", (one.start for one in lost)),
-            array("q", (one.start + one.length for one in lost)),
-            recorded_us,
-        )
 
     def kept(self, size: int) -> Iterator[tuple[int, int]]:
         """The stretches between the holes."""

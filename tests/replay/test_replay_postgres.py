@@ -28,7 +28,7 @@ def _query(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def _settings(url: str) -> Settings:
-    return Settings(database_url=url, database_schema=SCHEMA, identity_secret=SECRET)  # type: ignore[arg-type]
+    return Settings(database_url=url, database_schema=SCHEMA, identity_secret=SECRET)
 
 
 def test_every_event_that_counts_is_a_row_of_the_schema(
