@@ -47,9 +47,14 @@ class Settled(NamedTuple):
     superseded: tuple[Superseded, ...]
 
 
+def bytes_hash(value: bytes) -> bytes:
+    """BLAKE2b-128 of a record's bytes; sorts as `record_hash` does."""
+    return hashlib.blake2b(value, digest_size=16).digest()
+
+
 def record_hash(value: bytes) -> str:
     """BLAKE2b-128 of a record's bytes as UUID text: equal means the same record again."""
-    digest = hashlib.blake2b(value, digest_size=16).hexdigest()
+    digest = bytes_hash(value).hex()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 

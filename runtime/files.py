@@ -60,6 +60,19 @@ class SideFile:
             self._stream.close()
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Replace the file in one step, for the owner's eyes only: it may hold personal data. Raises FileUnusable."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except OSError as exc:
+        raise FileUnusable.because("write", path, exc) from exc
+
+
 @contextlib.contextmanager
 def opened(file: str) -> Iterator[BinaryIO]:
     """The file, or standard input for `-`, as bytes."""

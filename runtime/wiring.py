@@ -105,6 +105,17 @@ def dsn(settings: Settings) -> str:
     return str(make_dsn(url, options=f"{parse_dsn(url).get('options', '')} {ours}".strip()))
 
 
+def connect_as(settings: Settings, role: str | None, *, application: str) -> Connection:
+    """As `connect`, under a role that the login is a member of: what it may not, this connection may not."""
+    import psycopg2
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    words = parse_dsn(dsn(settings))
+    if role is not None:
+        words["options"] = f"{words['options']} -c role={role}"
+    return psycopg2.connect(make_dsn("", **words), application_name=application)
+
+
 def customer_projection(settings: Settings) -> CustomerProjection:
     """The fold of a customer, in the configured business time zone."""
     from customer_timeline.projections.calendar import BusinessCalendar

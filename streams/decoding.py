@@ -43,7 +43,7 @@ def decode_batch(
             between()
             if raw.timestamp != stamped:  # records that were appended together share it
                 stamped, stamp = raw.timestamp, appended_at(raw)
-            recorded = _recorded_header(raw.headers) if raw.headers else None
+            recorded = recorded_header(raw.headers) if raw.headers else None
             try:
                 event = decode(raw.value, appended_at=stamp, recorded_header=recorded)
             except InvalidEvent as error:
@@ -55,7 +55,8 @@ def decode_batch(
     return Batch(topic, placed, rejected, spans)
 
 
-def _recorded_header(headers: Sequence[tuple[str, bytes]]) -> str | None:
+def recorded_header(headers: Sequence[tuple[str, bytes]]) -> str | None:
+    """What restore and copy tools say about when a log first took the record in; None where they say nothing."""
     for name, content in headers:
         if name == RECORDED_HEADER:
             return content.decode("utf-8", errors="replace")

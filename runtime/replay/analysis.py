@@ -1,0 +1,196 @@
+"""DuckDB over what a replay wrote: the same views whether it is Parquet or one DuckDB file. Needs duckdb.
+
+`events` holds what every event has. A family has a view of its own, named in the plural: `purchases`, `calls`. The
+macro `customers_as_of(t)` gives a line a person, over what had happened by then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from customer_timeline.producers.errors import PackageMissing
+from customer_timeline.runtime.files import FileUnusable
+from customer_timeline.runtime.replay.columns import COMMON, columns_of, family_of
+from customer_timeline.runtime.replay.crew import Crew
+from customer_timeline.runtime.replay.parquet import EVENTS, PEOPLE, write_parquet
+from customer_timeline.runtime.replay.spool import Holes
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.errors import CustomerTimelineError
+
+try:
+    import duckdb
+except ImportError as exc:
+    raise PackageMissing("DuckDB files and `sql` need duckdb", "analytics") from exc
+
+_NO_PLURAL: Final = frozenset({"knowledge", "loyalty", "quality", "social", "identity"})
+
+_SQL_TYPES: Final = {"timestamp[us, tz=UTC]": "TIMESTAMPTZ", "bool": "BOOLEAN", "int64": "BIGINT", "int32": "INTEGER"}
+
+_CUSTOMERS: Final = """
+CREATE OR REPLACE MACRO customers_as_of(t) AS TABLE
+SELECT
+    person_id,
+    min(occurred_at) AS first_seen_at,
+    max(occurred_at) AS last_seen_at,
+    max(occurred_at) FILTER (sign_of_life) AS last_sign_of_life_at,
+    arg_min(channel, (occurred_at, event_id)) FILTER (channel IS NOT NULL) AS first_channel,
+    count(*) AS events,
+    count(*) FILTER (type LIKE 'purchase.completed.%') AS purchases,
+    min(occurred_at) FILTER (type LIKE 'purchase.completed.%') AS first_purchase_at,
+    max(occurred_at) FILTER (type LIKE 'purchase.completed.%') AS last_purchase_at
+FROM events
+WHERE person_id IS NOT NULL AND listed AND occurred_at <= t::TIMESTAMPTZ
+GROUP BY person_id
+"""
+
+
+class NoDataError(CustomerTimelineError):
+    """There is nothing that a replay wrote."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path} is no data of a replay. Write it with `customer-timeline replay --to parquet --output {path}`."
+        )
+
+
+class QueryError(CustomerTimelineError):
+    """DuckDB does not take the query."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, told: str) -> None:
+        super().__init__(f"The query failed: {' '.join(told.split())}")
+
+
+def view_of(family: str) -> str:
+    """The name of a family's view: `purchases`, `deliveries`; what has no plural stays as it is."""
+    if family in _NO_PLURAL:
+        return family
+    return f"{family[:-1]}ies" if family.endswith("y") and family[-2] not in "aeiou" else f"{family}s"
+
+
+def families() -> list[str]:
+    """Every family of the catalogue that has events: retractions are none."""
+    return sorted({family_of(name) for name in CATALOGUE} - {"event"})
+
+
+def open_data(data: Path) -> Any:
+    """A connection that reads what a replay wrote, with the views. Nothing of it is written to.
+
+    Raises NoDataError.
+    """
+    if data.is_dir() and (data / PEOPLE).is_file():
+        connection = duckdb.connect()
+        _set_up(connection)
+        _views(connection, _parquet(data))
+        return connection
+    if not data.is_file():
+        raise NoDataError(data)
+    try:
+        connection = duckdb.connect(str(data), read_only=True)
+        _set_up(connection)
+        connection.execute("SELECT 1 FROM people LIMIT 1")
+    except duckdb.Error as exc:
+        raise NoDataError(data) from exc
+    return connection
+
+
+def ask(connection: Any, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows. Raises QueryError."""
+    try:
+        found = connection.execute(query)
+        if found is None or found.description is None:
+            return [], []
+        return [name for name, *_ in found.description], found.fetchall()
+    except duckdb.Error as exc:
+        raise QueryError(str(exc)) from exc
+
+
+def write_duckdb(crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path) -> Mapping[str, Any]:
+    """Write what won into one DuckDB file with the views in it, which appears when it is whole."""
+    data = folder / "data"
+    told = write_parquet(crew, folder, holes, data)
+    beside = folder / "output.duckdb"
+    beside.unlink(missing_ok=True)
+    with duckdb.connect(str(beside)) as connection:
+        _set_up(connection)
+        sources = {}
+        for name, source in _parquet(data).items():
+            connection.execute(f"CREATE TABLE stored_{name} AS SELECT * FROM ({source})")
+            sources[name] = f"SELECT * FROM stored_{name}"
+        _views(connection, sources)
+    try:
+        beside.chmod(0o600)
+        beside.replace(output)
+        size = os.stat(output).st_size
+    except OSError as exc:
+        raise FileUnusable.because("write", output, exc) from exc
+    return {"bytes": size, "people": told["people"]}
+
+
+def _set_up(connection: Any) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+
+
+def _parquet(data: Path) -> dict[str, str]:
+    """By family, and `people`: the query that reads it; a family without events gives an empty one of its columns."""
+    found = {}
+    for family in families():
+        folder = data / EVENTS / f"family={family}"
+        if folder.is_dir():
+            pattern = _quoted(f"{data / EVENTS}/family={family}/*/*.parquet")
+            # Folders of months written by different versions may lack a column.
+            found[family] = (
+                f"SELECT * EXCLUDE (family) FROM read_parquet({pattern}, hive_partitioning = true, "
+                "hive_types = {'month': VARCHAR, 'family': VARCHAR}, union_by_name = true)"
+            )
+        else:
+            found[family] = _nothing(family)
+    found["people"] = f"SELECT * FROM read_parquet({_quoted(str(data / PEOPLE))})"
+    return found
+
+
+def _nothing(family: str) -> str:
+    columns = [f"NULL::{_sql_type(str(field.type))} AS {json.dumps(field.name)}" for field in columns_of(family).schema]
+    return f"SELECT {', '.join(columns)}, NULL::VARCHAR AS month WHERE false"
+
+
+def _sql_type(arrow: str) -> str:
+    if arrow.startswith("decimal128"):
+        return f"DECIMAL{arrow.removeprefix('decimal128')}"
+    if arrow.startswith("list"):
+        return "VARCHAR[]"
+    return "DATE" if arrow.startswith("date") else _SQL_TYPES.get(arrow, "VARCHAR")
+
+
+def _views(connection: Any, sources: Mapping[str, str]) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW people AS {sources['people']}")
+    for family in families():
+        connection.execute(
+            f"CREATE OR REPLACE VIEW {view_of(family)} AS SELECT source.*, people.person_id "
+            f"FROM ({sources[family]}) AS source LEFT JOIN people ON people.id = source.anchor_id"
+        )
+    common = ", ".join((*COMMON, "month", "person_id"))
+    parts = [f"SELECT {common}, '{family}' AS family FROM {view_of(family)}" for family in families()]
+    connection.execute(f"CREATE OR REPLACE VIEW events AS {' UNION ALL '.join(parts)}")
+    connection.execute(_CUSTOMERS)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def described(connection: Any) -> Sequence[tuple[str, int]]:
+    """The views, and how many columns each has."""
+    _, rows = ask(
+        connection,
+        "SELECT table_name, count(*) FROM information_schema.columns WHERE table_name NOT LIKE 'stored_%' "
+        "GROUP BY 1 ORDER BY 1",
+    )
+    return [(name, columns) for name, columns in rows]

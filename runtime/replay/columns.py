@@ -1,0 +1,203 @@
+"""From event types to columns: what stands where in a Parquet file of a family. Needs pyarrow (extra `analytics`).
+
+Every event has the fixed columns. The fields of a family's types follow, typed: a part such as money gives a column a
+field (`total_amount`, `total_currency`), what has no fixed shape is JSON text. Last the whole event as JSON.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel
+
+from customer_timeline.schemas.catalogue import CATALOGUE
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.touchpoint import TouchpointData
+from customer_timeline.schemas.values import MAX_DECIMALS, MAX_INTEGER_DIGITS
+
+try:
+    import pyarrow as pa
+except ImportError as exc:
+    from customer_timeline.producers.errors import PackageMissing
+
+    raise PackageMissing("Parquet needs pyarrow", "analytics") from exc
+
+DECIMAL: Final = pa.decimal128(MAX_INTEGER_DIGITS + MAX_DECIMALS, MAX_DECIMALS)
+INSTANT: Final = pa.timestamp("us", tz="UTC")
+_IDS: Final = pa.list_(pa.string())
+
+Row = tuple[DecodedEvent, tuple[int, int]]
+"""An event and its place: partition and offset."""
+
+
+class Column(NamedTuple):
+    """A column: its type, and its values for events of a type that has it. `field`: of the data, where None is what it
+    is when nobody sets it."""
+
+    name: str
+    type: Any
+    values: Callable[[Sequence[Any]], list[Any]]
+    field: str | None = None
+
+
+class FamilyColumns(NamedTuple):
+    """The columns of a family: the schema of its files, and by type what it has of them."""
+
+    schema: Any
+    of_type: dict[str, dict[str, Column]]
+
+
+def family_of(type_name: str) -> str:
+    """`purchase` of `purchase.completed.v1`."""
+    return type_name.partition(".")[0]
+
+
+def _fixed() -> list[Column]:
+    def of(name: str, kind: Any, get: Callable[[DecodedEvent], Any]) -> Column:
+        return Column(name, kind, lambda events: [get(event) for event in events])
+
+    def same(name: str, kind: Any) -> Column:
+        return of(name, kind, attrgetter(name))
+
+    text = pa.string()
+    return [
+        *(same(name, text) for name in ("event_id", "type", "source", "id")),
+        same("occurred_at", INSTANT),
+        same("recorded_at", INSTANT),
+        same("revision", pa.int32()),
+        same("direction", text),
+        same("sign_of_life", pa.bool_()),
+        same("listed", pa.bool_()),
+        same("channel", text),
+        of("anchor_id", text, lambda event: event.anchor_id if event.listed else None),
+        of("identifier_ids", _IDS, lambda event: [one[0] for one in event.identifiers]),
+        of("thing_ids", _IDS, lambda event: [one[0] for one in event.things]),
+    ]
+
+
+FIXED: Final = tuple(_fixed())
+PLACE: Final = (("log_partition", pa.int32()), ("log_offset", pa.int64()))
+COMMON: Final = (*(column.name for column in FIXED), *(name for name, _ in PLACE), "event")
+"""Names of the columns that every family has."""
+
+
+def columns_of(family: str) -> FamilyColumns:
+    """The columns of the family's types, as the catalogue has them now."""
+    types_ = {name: data for name, data in CATALOGUE.items() if family_of(name) == family}
+    own = {name: {column.name: column for column in _own(data)} for name, data in types_.items()}
+    kinds: dict[str, Any] = {}
+    for columns in own.values():
+        for column in columns.values():
+            # Where two types of a family mean different things by one name, text can hold both.
+            same = kinds.setdefault(column.name, column.type) == column.type
+            kinds[column.name] = column.type if same else pa.string()
+    schema = pa.schema(
+        [pa.field(column.name, column.type) for column in FIXED]
+        + [pa.field(name, kind) for name, kind in PLACE]
+        + [pa.field(name, kind) for name, kind in kinds.items()]
+        + [pa.field("event", pa.string())]
+    )
+    return FamilyColumns(schema, own)
+
+
+def table_of(columns: FamilyColumns, type_name: str, rows: Sequence[Row]) -> Any:
+    """Rows of one type as a table with the columns of the family."""
+    own = columns.of_type[type_name]
+    events = [event for event, _ in rows]
+    data = [event.data for event in events]
+    # Most fields are optional and most events leave most of them out: those need no look at each event.
+    set_: set[str] = set().union(*(one.__pydantic_fields_set__ for one in data))
+    arrays = [pa.array(column.values(events), column.type) for column in FIXED]
+    arrays += [pa.array([place[at] for _, place in rows], kind) for at, (_, kind) in enumerate(PLACE)]
+    for field in list(columns.schema)[len(arrays) : -1]:
+        column = own.get(field.name)
+        if column is None or (column.field is not None and column.field not in set_):
+            arrays.append(pa.nulls(len(rows), field.type))
+        elif column.type == field.type:
+            arrays.append(pa.array(column.values(data), field.type))
+        else:
+            arrays.append(pa.array([_as_text(one) for one in column.values(data)], field.type))
+    arrays.append(pa.array([event.value for event in events], pa.binary()).view(pa.string()))
+    return pa.Table.from_arrays(arrays, schema=columns.schema)
+
+
+def _own(data: type[TouchpointData]) -> Iterable[Column]:
+    taken = set(COMMON)
+    for name, field in data.model_fields.items():
+        if name not in ("identifiers", "channel"):
+            optional = name if field.default is None else None
+            for column in _columns(name if name not in taken else f"data_{name}", (name,), field.annotation):
+                yield column._replace(field=optional)
+
+
+def _columns(name: str, path: tuple[str, ...], annotation: Any) -> Iterable[Column]:
+    bare = _bare(annotation)
+    if isinstance(bare, type) and issubclass(bare, BaseModel):
+        for inner, field in bare.model_fields.items():
+            yield from _columns(f"{name}_{inner}", (*path, inner), field.annotation)
+        return
+    kind = _kind(bare)
+    yield Column(name, kind or pa.string(), _getter(path, as_json=kind is None))
+
+
+def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Any]], list[Any]]:
+    first, *rest = map(attrgetter, path)
+
+    def values(data: Sequence[Any]) -> list[Any]:
+        found = [first(one) for one in data]
+        for part in rest:
+            found = [None if one is None else part(one) for one in found]
+        return [None if one is None else _as_json(one) for one in found] if as_json else found
+
+    return values
+
+
+def _bare(annotation: Any) -> Any:
+    """Without what only adds rules, or None as the other possibility."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            others = [one for one in get_args(annotation) if one is not type(None)]
+            if len(others) != 1:
+                return annotation
+            annotation = others[0]
+        else:
+            return annotation
+
+
+def _kind(bare: Any) -> Any:
+    """The Arrow type of a value of that type; None where only JSON can hold it."""
+    if get_origin(bare) is Literal and all(isinstance(one, str) for one in get_args(bare)):
+        return pa.string()
+    kinds = {
+        str: pa.string(),
+        bool: pa.bool_(),
+        int: pa.int64(),
+        Decimal: DECIMAL,
+        datetime: INSTANT,
+        date: pa.date32(),
+    }
+    return kinds.get(bare) if isinstance(bare, type) else None
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value, default=_encodable).decode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(value, Decimal):
+        return str(value)
+    return dict(value)
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else value if isinstance(value, str) else str(value)

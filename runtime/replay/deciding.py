@@ -1,0 +1,88 @@
+"""The second step: from the index of all partitions, what of each spool lost. A sixteenth of the index at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from customer_timeline.projections.choosing import NOWHERE, Choice, Entry, choose, contested, unclear
+from customer_timeline.projections.selection import Selection
+from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, bucket_file, read_note, values_file
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.log_reader import LogReader
+
+
+@dataclass
+class Decided:
+    """What lost, by partition; and of how many records that is, and how many events were taken back."""
+
+    holes: dict[int, Holes]
+    superseded: int = 0
+    retracted: int = 0
+
+
+def decide(folder: Path, partitions: Iterable[int], selection: Selection, contents: Contents) -> Decided:
+    """Choose among the records of every event that has several."""
+    numbers = list(partitions)
+    lost, decided = {number: Lost() for number in numbers}, Decided({})
+    for bucket in range(BUCKETS):
+        groups = contested((number, bucket_file(folder, number, bucket).read_bytes()) for number in numbers)
+        hashes = contents.hashes([entry for group in groups for entry in unclear(group)])
+        for group in groups:
+            choice = choose(group, hashes)
+            decided.superseded += len(choice.losers)
+            decided.retracted += choice.winner.retracts
+            _settle(choice, selection, lost)
+    decided.holes = {number: found.holes() for number, found in lost.items()}
+    return decided
+
+
+def _settle(choice: Choice, selection: Selection, lost: Mapping[int, Lost]) -> None:
+    winner = choice.winner
+    out = choice.losers
+    if winner.retracts or not selection.recorded_within(choice.recorded_us):
+        out = (*choice.losers, winner)
+    elif choice.recorded_us < winner.recorded_us:
+        lost[winner.partition].recorded(winner, choice.recorded_us)
+    for entry in out:
+        if entry.start != NOWHERE:
+            lost[entry.partition].add(entry)
+
+
+class Contents:
+    """The canonical content of records, from the spool where they are in it, else from the log."""
+
+    def __init__(self, folder: Path, reader: LogReader, codec: Codec) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._codec = codec
+
+    def hashes(self, entries: Iterable[Entry]) -> dict[tuple[int, int], bytes]:
+        """The hash of each entry's content, by its place."""
+        wanted: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            wanted[entry.partition].append(entry)
+        found: dict[tuple[int, int], bytes] = {}
+        for partition, some in wanted.items():
+            with values_file(self._folder, partition).open("rb") as values:
+                for entry in sorted(some, key=lambda one: one.offset):
+                    if entry.start == NOWHERE:
+                        value = self._from_log(entry)
+                    else:
+                        values.seek(entry.start)
+                        value = values.read(entry.length - 1)
+                    found[entry.place] = self._codec.canonical_hash(value)
+        return found
+
+    def _from_log(self, entry: Entry) -> bytes:
+        for batch in self._reader.read(entry.partition, entry.offset, entry.offset + 1):
+            return batch[0].value or b""
+        raise LookupError(f"the record at {entry.place} is no longer in the log")
+
+
+def events_left(folder: Path, decided: Decided) -> int:
+    """How many events go to the output."""
+    notes = [read_note(folder, number) for number in decided.holes]
+    return sum(note.events for note in notes if note) - sum(len(holes.starts) for holes in decided.holes.values())

@@ -1,0 +1,221 @@
+"""The spool: what a partition gave, on disk, with a note of how far it is. Survives a kill at any point.
+
+Files only grow. Now and then they are brought to the disk and then the note of their lengths, in this order; whoever
+goes on cuts each file to the length in the note, so nothing is there twice and nothing is missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import struct
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from customer_timeline.projections.choosing import Entry
+
+BUCKETS: Final = 16
+"""Parts of the index, by event_id: one is held in memory at a time, so memory is a sixteenth of the log's index."""
+
+_LINE: Final = struct.Struct("<16sqqI")
+pack_line: Final = _LINE.pack
+
+
+class Line(NamedTuple):
+    """One event of the spool: its id, its place, when the log first took it in, and its bytes without line break."""
+
+    event_id: bytes
+    offset: int
+    recorded_us: int
+    value: bytes
+
+
+@dataclass(slots=True)
+class Note:
+    """How far a partition is. `next_offset`: the next to read. The lengths are in bytes."""
+
+    next_offset: int
+    values: int = 0
+    lines: int = 0
+    buckets: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    records: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    done: bool = False
+
+
+class PartitionSpool:
+    """The files of one partition, opened to go on with them. One process at a time: a second one waits."""
+
+    def __init__(self, folder: Path, partition: int, first: int) -> None:
+        self._folder = folder
+        self._partition = partition
+        self._lock: IO[bytes] = (folder / f"{partition}.lock").open("wb")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.note = read_note(folder, partition) or Note(first)
+        self._values = _at(values_file(folder, partition), self.note.values)
+        self._lines = _at(_lines_file(folder, partition), self.note.lines)
+        for bucket, size in enumerate(self.note.buckets):
+            _at(bucket_file(folder, partition, bucket), size).close()
+        self._pending = [bytearray() for _ in range(BUCKETS)]
+
+    @property
+    def buckets(self) -> list[bytearray]:
+        """Entries that are not written yet, by bucket; the caller appends to them."""
+        return self._pending
+
+    def write(self, values: list[bytes], lines: list[bytes]) -> None:
+        """Append events (each with its line break) and what is known of them."""
+        joined, known = b"".join(values), b"".join(lines)
+        self._values.write(joined)
+        self._lines.write(known)
+        self.note.values += len(joined)
+        self.note.lines += len(known)
+
+    def checkpoint(self) -> None:
+        """Bring everything to the disk, then say so."""
+        for bucket, pending in enumerate(self._pending):
+            if pending:
+                with bucket_file(self._folder, self._partition, bucket).open("ab") as stream:
+                    stream.write(pending)
+                    _to_disk(stream)
+                self.note.buckets[bucket] += len(pending)
+                pending.clear()
+        _to_disk(self._values)
+        _to_disk(self._lines)
+        write_json(_note_file(self._folder, self._partition), asdict(self.note))
+
+    def close(self) -> None:
+        """Close the files as they are; what came after the last checkpoint is cut off by whoever goes on."""
+        for stream in (self._values, self._lines, self._lock):
+            stream.close()
+
+
+def read_note(folder: Path, partition: int) -> Note | None:
+    """How far the partition was brought; None where it was not begun."""
+    try:
+        return Note(**json.loads(_note_file(folder, partition).read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def values_file(folder: Path, partition: int) -> Path:
+    """The events of a partition, a line each."""
+    return folder / f"{partition}.values"
+
+
+def bucket_file(folder: Path, partition: int, bucket: int) -> Path:
+    """The entries of a partition that fall into a bucket."""
+    return folder / f"{partition}.index-{bucket:02}"
+
+
+def write_json(path: Path, content: object) -> None:
+    """Replace the file in one step, on the disk when this returns."""
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("w") as stream:
+        json.dump(content, stream)
+        _to_disk(stream)
+    beside.replace(path)
+
+
+class Lost:
+    """Collects what of a partition's spool lost, in eight bytes an event, for there may be many."""
+
+    __slots__ = ("_found", "_recorded_us")
+
+    # A place is start and length in one integer: events are shorter than this.
+    _LENGTHS: Final = 1 << 21
+
+    def __init__(self) -> None:
+        self._found = array("Q")
+        self._recorded_us: dict[int, int] = {}
+
+    def add(self, entry: Entry) -> None:
+        """The entry's event is not to be written."""
+        self._found.append(entry.start * self._LENGTHS + entry.length)
+
+    def recorded(self, entry: Entry, recorded_us: int) -> None:
+        """The entry's event was first recorded earlier than its line says, in another spelling."""
+        self._recorded_us[entry.offset] = recorded_us
+
+    def holes(self) -> Holes:
+        """All of it, in the order of the spool."""
+        starts, ends = array("q"), array("q")
+        for place in sorted(self._found):
+            start, length = divmod(place, self._LENGTHS)
+            starts.append(start)
+            ends.append(start + length)
+        return Holes(starts, ends, self._recorded_us)
+
+
+class Holes(NamedTuple):
+    """What of a partition's spool lost, by position in it, ascending; and events that the log first took in earlier
+    than their line says, by offset."""
+
+    starts: array[int]
+    ends: array[int]
+    recorded_us: dict[int, int]
+
+    def kept(self, size: int) -> Iterator[tuple[int, int]]:
+        """The stretches between the holes."""
+        at = 0
+        for start, end in zip(self.starts, self.ends, strict=True):
+            if at < start:
+                yield at, start
+            at = end
+        if at < size:
+            yield at, size
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
+    """The file's content, read as it is needed."""
+    with path.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size == 0:
+            yield b""
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            content.madvise(mmap.MADV_SEQUENTIAL)
+            yield content
+
+
+def lines_of(folder: Path, partition: int, holes: Holes) -> Iterator[Line]:
+    """The events of a partition that won, in the order of the log."""
+    starts, hole = holes.starts, 0
+    with mapped(values_file(folder, partition)) as values, _lines_file(folder, partition).open("rb") as lines:
+        at = 0
+        while block := lines.read(_LINE.size * 4096):
+            for event_id, offset, recorded_us, length in _LINE.iter_unpack(block):
+                start, at = at, at + length
+                if hole < len(starts) and starts[hole] == start:
+                    hole += 1
+                    continue
+                earlier = holes.recorded_us.get(offset, recorded_us) if holes.recorded_us else recorded_us
+                yield Line(event_id, offset, earlier, values[start : at - 1])
+
+
+def _lines_file(folder: Path, partition: int) -> Path:
+    return folder / f"{partition}.lines"
+
+
+def _note_file(folder: Path, partition: int) -> Path:
+    return folder / f"{partition}.note"
+
+
+def _at(path: Path, size: int) -> IO[bytes]:
+    """The file, cut to the size and open for more."""
+    stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=1 << 20)
+    stream.truncate(size)
+    stream.seek(size)
+    return stream
+
+
+def _to_disk(stream: IO[bytes] | IO[str]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

@@ -1,0 +1,56 @@
+"""The last step to Postgres: a schema of its own beside the live one, written by a role that cannot write that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from customer_timeline.projections.plain_identity import PlainIdentity
+from customer_timeline.projections.postgres.replay_tables import ReplayTables
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.replay.crew import Crew, hand
+from customer_timeline.runtime.replay.folding import events_of
+from customer_timeline.runtime.replay.spool import Holes
+from customer_timeline.runtime.settings import Settings
+from customer_timeline.schemas.decoded import DecodedEvent
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+
+
+def replay_tables(settings: Settings, schema: str) -> ReplayTables:
+    """The tables of a replay in that schema. Raises ReplaySchemaError for a name that cannot be one."""
+
+    def connect(role: str | None) -> Connection:
+        return wiring.connect_as(settings, role, application="customer-timeline replay")
+
+    return ReplayTables(connect, schema, settings.database_schema)
+
+
+def write_tables(
+    crew: Crew, folder: Path, holes: Mapping[int, Holes], tables: ReplayTables, schema: str
+) -> Mapping[str, Any]:
+    """Write what won into the schema: `events` and `people`. The schema has a comment once it is whole."""
+    tables.clear()
+    identity, written = PlainIdentity(), 0
+    for part, count in crew.each(_write, [(folder, schema, number, found) for number, found in sorted(holes.items())]):
+        identity.combine(part)
+        written += count
+    people = identity.people()
+    tables.finish(people, f"A replay of customer-timeline: {written} events.")
+    return {"schema": schema, "people": len(set(people.values()))}
+
+
+def _write(folder: Path, schema: str, partition: int, holes: Holes) -> tuple[PlainIdentity, int]:
+    mine = hand()
+    identity = PlainIdentity()
+
+    def noted() -> Iterator[tuple[int, DecodedEvent]]:
+        for offset, event in events_of(mine.codec, folder, partition, holes):
+            if event.listed:
+                identity.add(event)
+            yield offset, event
+
+    count = replay_tables(mine.settings, schema).copy(partition, noted())
+    return identity, count

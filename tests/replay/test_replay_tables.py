@@ -1,0 +1,137 @@
+"""`--to parquet` and `--to duckdb`: typed, complete, and the same views over either."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from generators import Shape, seeded_log
+from reference.log_model import history_of
+from replay_runs import CODEC, environment, expected, fill, replay
+
+from customer_timeline.projections.plain_identity import PlainIdentity
+from customer_timeline.runtime.replay import analysis
+from customer_timeline.runtime.replay.columns import columns_of
+from customer_timeline.schemas.decoded import DecodedEvent
+
+
+class Written:
+    """A log with every type of the catalogue in it, and what was written of it."""
+
+    def __init__(self, kafka: str, folder: Path) -> None:
+        self.records = fill(kafka, "replay-tables", seeded_log(4, Shape(events=500, any_type_percent=60)))
+        environ = {**os.environ, **environment(kafka, "replay-tables")}
+        self.parquet, self.duckdb = folder / "history", folder / "history.duckdb"
+        _, self.told = replay(environ, "--to", "parquet", "--output", self.parquet)
+        replay(environ, "--to", "duckdb", "--output", self.duckdb)
+
+    @property
+    def events(self) -> dict[str, DecodedEvent]:
+        """What counts, by event_id, as the reference has it."""
+        winners = history_of(self.records, CODEC).winners
+        events = [told.decoded._replace(recorded_at=told.recorded_at) for told in winners]
+        return {event.event_id: event for event in events if event.type != "event.retracted.v1"}
+
+
+@pytest.fixture(scope="module")
+def written(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Written once for all of these."""
+    return Written(kafka, tmp_path_factory.mktemp("tables"))
+
+
+def _asked(data: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = analysis.open_data(data)
+    try:
+        return analysis.ask(connection, query)[1]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("form", ["parquet", "duckdb"])
+def test_every_event_that_counts_is_there_once_with_its_bytes(written: Written, form: str) -> None:
+    rows = _asked(getattr(written, form), "SELECT event FROM events")
+    assert Counter(event.encode().replace(b"\n", b" ") for (event,) in rows) == Counter(expected(written.records))
+
+
+@pytest.mark.parametrize("form", ["parquet", "duckdb"])
+def test_the_fixed_columns_say_what_the_projector_knows(written: Written, form: str) -> None:
+    rows = _asked(
+        getattr(written, form),
+        "SELECT event_id, type, occurred_at, recorded_at, revision, direction, sign_of_life, channel, anchor_id, "
+        "family FROM events",
+    )
+    events = written.events
+    assert len(rows) == len(events)
+    for event_id, *found in rows:
+        event = events[event_id]
+        assert found == [
+            event.type,
+            event.occurred_at,
+            event.recorded_at,
+            event.revision,
+            event.direction,
+            event.sign_of_life,
+            event.channel,
+            event.anchor_id if event.listed else None,
+            event.type.partition(".")[0],
+        ]
+
+
+def test_fields_are_typed_columns(written: Written) -> None:
+    schema = columns_of("purchase").schema
+    assert schema.field("total_amount").type == pa.decimal128(21, 6)
+    assert schema.field("occurred_at").type == pa.timestamp("us", tz="UTC")
+    assert schema.field("recurring").type == pa.bool_()
+    rows = _asked(written.parquet, "SELECT event, total_amount, total_currency, order_id FROM purchases")
+    assert rows
+    for event, amount, currency, order_id in rows:
+        data = json.loads(event)["data"]
+        assert amount == Decimal(data["total"]["amount"])
+        assert (currency, order_id) == (data["total"]["currency"], data["order_id"])
+
+
+def test_files_lie_by_family_and_month(written: Written) -> None:
+    files = sorted((written.parquet / "events").glob("*/*/*.parquet"))
+    assert len(files) == written.told["files"]
+    for file in files:
+        family, month = file.parts[-3].removeprefix("family="), file.parts[-2].removeprefix("month=")
+        for row in pq.ParquetFile(file).read(["type", "occurred_at"]).to_pylist():
+            assert row["type"].startswith(f"{family}.")
+            assert f"{row['occurred_at']:%Y-%m}" == month
+
+
+def test_people_are_those_of_the_plain_union(written: Written) -> None:
+    identity = PlainIdentity()
+    for event in written.events.values():
+        if event.listed:
+            identity.add(event)
+    assert dict(_asked(written.parquet, "SELECT id, person_id FROM people")) == identity.people()
+
+
+def test_customers_are_what_had_happened_by_then(written: Written) -> None:
+    by_then = "SELECT sum(events), max(last_seen_at) FROM customers_as_of('2024-04-01')"
+    counted = (
+        "SELECT count(*), max(occurred_at) FROM events "
+        "WHERE listed AND person_id IS NOT NULL AND occurred_at <= '2024-04-01T00:00:00Z'"
+    )
+    assert _asked(written.duckdb, by_then) == _asked(written.duckdb, counted)
+
+
+def test_what_is_no_data_of_a_replay_is_named(tmp_path: Path) -> None:
+    with pytest.raises(analysis.NoDataError, match="is no data of a replay"):
+        analysis.open_data(tmp_path)
+    (tmp_path / "other").write_text("no database")
+    with pytest.raises(analysis.NoDataError, match="is no data of a replay"):
+        analysis.open_data(tmp_path / "other")
+
+
+def test_a_query_that_fails_is_one_line(written: Written) -> None:
+    with pytest.raises(analysis.QueryError, match=r"^The query failed: .*nowhere[^\n]*$"):
+        _asked(written.parquet, "SELECT * FROM nowhere")
