@@ -141,6 +141,7 @@ TABLES_LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "projection_meta": "which code and settings wrote the tables; the answer names the projection version",
         "schema_migration": "how the tables came about",
         "worker_name": "who works just now",
+        "view_set": "which set of tables this is",
         "partial_state": _PARTIAL,
     }
 )
