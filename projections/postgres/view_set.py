@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from psycopg2 import errors
+
 from customer_timeline.projections.journal import RefusedError, TransientStorageError
 
 if TYPE_CHECKING:
@@ -58,7 +60,11 @@ class ViewSetPin:
 
     def check(self, cursor: Cursor) -> None:
         """Raise TransientStorageError where the connection leads to another set, or the set is held still."""
-        cursor.execute(_CHECK)
+        try:
+            cursor.execute(_CHECK)
+        except errors.UndefinedTable as exc:
+            # Nothing has the old name after a switch; a new connection finds the new one, or that the set was dropped.
+            raise TransientStorageError("The tables have another name now.") from exc
         set_id, held = cursor.fetchone() or (None, False)
         if set_id != self._set_id:
             raise TransientStorageError("The tables were switched; this worker goes on with those that it has written.")
