@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from customer_timeline.runtime.settings import Settings
+
+SET_SUFFIXES: Mapping[str, str] = MappingProxyType({"live": "", "old": "_old", "rebuild": "_rebuild"})
+"""What the name of the configured schema is followed by, for each set of tables (ADR 0014)."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +137,26 @@ def cut_reader(settings: Settings) -> PostgresCutReader:
         settings.stages,
         projection_version=projection_version(settings),
     )
+
+
+def serving_readers(settings: Settings) -> tuple[PostgresReader, PostgresCutReader]:
+    """As `reader` and `cut_reader`, for a program that serves its version on while a switch replaces it (ADR 0014)."""
+    from customer_timeline.projections.postgres.served_set import Served, of_one_version
+
+    served, aside = Served(), _aside(settings)
+    return (
+        of_one_version(reader(settings), [reader(one) for one in aside], served),
+        of_one_version(cut_reader(settings), [cut_reader(one) for one in aside], served),
+    )
+
+
+def _aside(settings: Settings) -> list[Settings]:
+    # After a switch the set before is the old one; after a rollback the other one is the rebuild again.
+    return [
+        settings.model_copy(update={"database_schema": f"{settings.database_schema}{suffix}"})
+        for suffix in SET_SUFFIXES.values()
+        if suffix
+    ]
 
 
 def projection_version(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from psycopg2.sql import SQL, Identifier
 
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.runtime.wiring import connect
+from customer_timeline.runtime.wiring import SET_SUFFIXES, connect
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Role = Literal["live", "rebuild", "old"]
 ROLES: tuple[Role, ...] = ("live", "rebuild", "old")
-_SUFFIX: Mapping[Role, str] = {"live": "", "rebuild": "_rebuild", "old": "_old"}
 _LONGEST_NAME = 63
 
 
@@ -49,7 +48,7 @@ class SetStatus(NamedTuple):
 
 def schema_of(settings: Settings, role: Role) -> str:
     """The schema of a set. Raises RebuildError where the configured name leaves no room for the others'."""
-    name = f"{settings.database_schema}{_SUFFIX[role]}"
+    name = f"{settings.database_schema}{SET_SUFFIXES[role]}"
     if len(name) > _LONGEST_NAME:
         raise RebuildError(f"{name} is too long for a schema: a name of at most 55 characters leaves room for it.")
     return name

@@ -31,8 +31,8 @@ from customer_timeline.runtime.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
-# The longer one lets the server end an autovacuum that is in the way; readers have five seconds.
-_PATIENCE_MS: Final = (50, 100, 200, 100, 1_500)
+# Below the server's deadlock_timeout, after which it would end a reader that has one table and waits for the next.
+_PATIENCE_MS: Final = (50, 100, 200, 400)
 _BETWEEN_S: Final = 0.1
 _WRITERS_MS: Final = 15_000
 
@@ -150,9 +150,15 @@ def _set_id(cursor: Cursor, schema: str) -> str:
     return str(found)
 
 
-def _locked(cursor: Cursor, tables: list[Composable], who: str) -> None:
+def _deadlock_timeout_ms(cursor: Cursor) -> int:
+    cursor.execute("SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'")
+    (found,) = cursor.fetchone() or (1_000,)
+    return max(2, int(found))
+
+
+def _locked(cursor: Cursor, tables: list[Composable], who: str, mode: str = "ACCESS EXCLUSIVE") -> None:
     try:
-        cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
+        cursor.execute(SQL("LOCK TABLE {} IN {} MODE").format(SQL(", ").join(tables), SQL(mode)))
     except errors.LockNotAvailable as exc:
         raise RebuildError(f"The set could not be locked: {who} did not let go in time. Nothing was changed.") from exc
 
@@ -163,15 +169,18 @@ def _lock_out_readers(
     """Lock every table and view; returns how many attempts it took, and when the last one began."""
     cursor.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'v') AND c.relname <> 'view_set' ORDER BY 1, 2",
+        "WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relname <> 'view_set' ORDER BY 1, 2",
         [schemas],
     )
     tables: list[Composable] = [Identifier(schema, table) for schema, table in cursor.fetchall()]
+    # No reader minds this one; the server ends an autovacuum that is in its way, and starts no other.
+    _locked(cursor, tables, "somebody who maintains its tables", "SHARE UPDATE EXCLUSIVE")
+    most_ms = _deadlock_timeout_ms(cursor) // 2
     deadline = clock() + timeout_s
     for attempt, patience_ms in enumerate(cycle(_PATIENCE_MS), start=1):
         began = clock()
         cursor.execute("SAVEPOINT free")
-        cursor.execute("SET LOCAL lock_timeout = %s", [patience_ms])
+        cursor.execute("SET LOCAL lock_timeout = %s", [min(patience_ms, most_ms)])
         try:
             cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
         except (errors.LockNotAvailable, errors.DeadlockDetected) as exc:
