@@ -43,13 +43,15 @@ class _ServedSet:
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def ask(*arguments: Any, **named: Any) -> Any:
+            # Another call may find another one meanwhile.
+            current = self._current
             try:
-                found = await getattr(self._current, name)(*arguments, **named)
+                found = await getattr(current, name)(*arguments, **named)
             except ViewsOutOfDateError:
                 if not self._served.once:
                     raise
             except ViewsUnavailableError:
-                if self._current is self._readers[0]:
+                if current is self._readers[0]:
                     raise
             else:
                 self._served.once = self._served.once or name != "health"
