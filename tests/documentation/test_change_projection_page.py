@@ -98,7 +98,7 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline, tmp_path: Path) -> Non
     set_up = {f"{PREFIX}{name.upper()}": value for name, value in pipeline.settings(100, "w0").items()}
     environment = {**os.environ, **set_up, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
     found = steps(PAGE)
-    assert len(found) == 15
+    assert len(found) == 14
     with _ended_afterwards(tmp_path):
         for step in found:
             if isinstance(step, WriteFile):

@@ -86,7 +86,7 @@ class Operator:
 
     def settings(self, schema: str = LIVE) -> Settings:
         """The settings of the deployment, for one of its sets."""
-        named = {
+        named: dict[str, Any] = {
             name.removeprefix(PREFIX).lower(): value
             for name, value in self.environment.items()
             if name.startswith(PREFIX)
