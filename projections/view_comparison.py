@@ -84,7 +84,7 @@ def compare_tables(
         sample = _sample(table, before, after)
         counts[sample.kind] += 1
         if sample.kind == "changed":
-            columns.update(sample.columns)
+            columns.update(sample.columns.keys())
         if counts[sample.kind] <= samples:
             kept.append(sample)
     return TableComparison(
