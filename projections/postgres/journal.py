@@ -29,10 +29,9 @@ from customer_timeline.projections.journal import (
     Record,
     RefusedError,
     Rejected,
-    UnstorableRecordError,
 )
 from customer_timeline.projections.postgres.customer_store import CustomerStore
-from customer_timeline.projections.postgres.errors import translated, translating
+from customer_timeline.projections.postgres.errors import refusal_of, translated, translating
 from customer_timeline.projections.postgres.identity_decision import IdentityChange, Settlement
 from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
@@ -215,7 +214,7 @@ class PostgresJournal:
         try:
             stored, settlement, customers = self._write(session, arrivals, batch.appended_at)
         except (psycopg2.Error, ValueError) as error:
-            refusal = _refusal(error)
+            refusal = refusal_of(error)
             session.cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
             self._memory.clear()
             if len(arrivals) == 1:
@@ -442,16 +441,3 @@ class _Session:
     def close(self) -> None:
         with translating():
             self.connection.close()
-
-
-def _refusal(error: Exception) -> UnstorableRecordError:
-    """The error as one record's fault; anything else is raised again."""
-    if isinstance(error, psycopg2.Error):
-        known = translated(error)
-        if isinstance(known, UnstorableRecordError):
-            return known
-        raise error
-    # psycopg2 itself refuses a NUL in a parameter, with a bare ValueError.
-    if "NUL" in str(error):
-        return UnstorableRecordError("Postgres refuses a record: text with a NUL character.")
-    raise error
