@@ -23,6 +23,7 @@ AIMS = {
     "mixed catalogue to steady": 0.9,
     "all new identifiers, events/s": 7_000,
     "view, requests/s": 5_000,
+    "rebuild to one live worker": 2.5,
 }
 _AT_MOST = {
     "freshness p50 at 5,000/s, ms": 25.0,
@@ -71,6 +72,18 @@ _TABLES: tuple[tuple[str, str, Sequence[str], Callable[[Mapping[str, Any]], Row]
         "Cost per event by length of the customer's history, in batches of 50, µs",
         ("events before", *_COST),
         lambda found: (f"{found['events_before']:,}", *_cost(found)),
+    ),
+    (
+        "rebuild",
+        "A rebuild from the beginning of the log, by two processes, indexes included",
+        ("events", "one live worker, events/s", "rebuild, events/s", "to the worker", "indexes, share of the time"),
+        lambda found: (
+            f"{found['events']:,}",
+            f"{found['worker_per_s']:,}",
+            f"{found['rebuild_per_s']:,}",
+            found["to_worker"],
+            found["index_share"],
+        ),
     ),
     (
         "identity",
@@ -191,6 +204,8 @@ def figures(result: Mapping[str, Any]) -> dict[str, float]:
     costs = [row["wall_us"] for row in result.get("by_customers", ())]
     if len(costs) > 1:
         found["growth with customers"] = costs[-1] / costs[0]
+    for row in result.get("rebuild", ()):
+        found["rebuild to one live worker"] = row["to_worker"]
     hardest = [row["to_ordinary"] for row in result.get("identity", ())]
     if hardest:
         found["hardest identity to ordinary"] = max(hardest)

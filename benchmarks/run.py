@@ -23,13 +23,14 @@ from benchmarks.growth import by_customers, by_history
 from benchmarks.identity import identity_costs
 from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
+from benchmarks.rebuild import rebuild
 from benchmarks.report import markdown, publish_figures, write
 from benchmarks.throughput import Bench, compare, first_pass
 from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity")
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild")
 # Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
 _SCENARIOS = {
     "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
@@ -133,6 +134,8 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
     if "identity" in options.parts:
         shared_events = 100_000 if options.full else options.events // 10
         result["identity"] = identity_costs(bench.databases, options.batch, options.repetitions + 2, shared_events, say)
+    if "rebuild" in options.parts:
+        result["rebuild"] = rebuild(bench, shape, options.repetitions, say)
     return result
 
 

@@ -146,6 +146,7 @@ TABLES_LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "dead_letter_decision": _DECIDED,
         "operation": _DECIDED,
         "operation_offset": "until where the topic of operations is applied",
+        "view_set": "which set of tables this is",
         "partial_state": _PARTIAL,
     }
 )

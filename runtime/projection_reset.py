@@ -21,8 +21,8 @@ from customer_timeline.streams.topic_identity import TopicIdentity
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
-# Which migrations were applied stays true; the offsets are set, not removed.
-_KEPT = ("schema_migration", "projector_offset")
+# Which migrations were applied and which set this is stays true; the offsets are set, not removed.
+_KEPT = ("schema_migration", "projector_offset", "view_set")
 _LOCK_TIMEOUT_MS = 5_000
 
 

@@ -64,7 +64,7 @@ def application() -> FastAPI:
         ready_max_lag_s=settings.ready_max_lag_s,
         dead_letters_warn_above=settings.dead_letters_warn_above,
     )
-    return create_app(wiring.reader(settings), wiring.cut_reader(settings), config)
+    return create_app(*wiring.serving_readers(settings), config)
 
 
 def serve(settings: Settings) -> None:

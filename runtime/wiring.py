@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from customer_timeline.runtime.settings import Settings
+
+SET_SUFFIXES: Mapping[str, str] = MappingProxyType({"live": "", "old": "_old", "rebuild": "_rebuild"})
+"""What the name of the configured schema is followed by, for each set of tables (ADR 0014)."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
+    from customer_timeline.projections.postgres.view_set import ViewSetPin
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
     from customer_timeline.schemas.topics import TopicSpec
@@ -86,22 +92,22 @@ def topics(settings: Settings) -> tuple[TopicSpec, ...]:
     )
 
 
-def connect(settings: Settings, *, application: str = "customer-timeline") -> Connection:
-    """A new connection: names resolve in the configured schema, the time zone is UTC.
+def connect(settings: Settings, *, application: str = "customer-timeline", options: str = "") -> Connection:
+    """A new connection: names resolve in the configured schema, the time zone is UTC. `options`: further ones.
 
     Raises psycopg2.OperationalError where Postgres cannot be reached.
     """
     import psycopg2
 
-    return psycopg2.connect(dsn(settings), application_name=application)
+    return psycopg2.connect(dsn(settings, options), application_name=application)
 
 
-def dsn(settings: Settings) -> str:
+def dsn(settings: Settings, options: str = "") -> str:
     """Connection string with the schema as search_path and UTC; what the URL sets by itself is kept."""
     from psycopg2.extensions import make_dsn, parse_dsn
 
     url = settings.database_url.get_secret_value()
-    ours = f"-c search_path={settings.database_schema} -c timezone=UTC"
+    ours = f"-c search_path={settings.database_schema} -c timezone=UTC {options}"
     return str(make_dsn(url, options=f"{parse_dsn(url).get('options', '')} {ours}".strip()))
 
 
@@ -150,6 +156,26 @@ def cut_reader(settings: Settings) -> PostgresCutReader:
     )
 
 
+def serving_readers(settings: Settings) -> tuple[PostgresReader, PostgresCutReader]:
+    """As `reader` and `cut_reader`, for a program that serves its version on while a switch replaces it (ADR 0014)."""
+    from customer_timeline.projections.postgres.served_set import Served, of_one_version
+
+    served, aside = Served(), _aside(settings)
+    return (
+        of_one_version(reader(settings), [reader(one) for one in aside], served),
+        of_one_version(cut_reader(settings), [cut_reader(one) for one in aside], served),
+    )
+
+
+def _aside(settings: Settings) -> list[Settings]:
+    # After a switch the set before is the old one; after a rollback the other one is the rebuild again.
+    return [
+        settings.model_copy(update={"database_schema": f"{settings.database_schema}{suffix}"})
+        for suffix in SET_SUFFIXES.values()
+        if suffix
+    ]
+
+
 def projection_version(settings: Settings) -> str:
     """What the tables depend on, in one word: the fold's code, and the settings of identity and of time.
 
@@ -178,12 +204,30 @@ def projection_details(settings: Settings) -> dict[str, Any]:
     }
 
 
-def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJournal:
+def view_set_pin(settings: Settings, application: str, *, holding: bool = False, durable: bool = True) -> ViewSetPin:
+    """Connections to the set of tables that bears the configured name when the first is opened, whatever its name
+    later. Not `durable`: a commit does not wait for the disk; a crash undoes the last ones, offsets included.
+    """
+    from customer_timeline.projections.postgres.view_set import ViewSetPin
+
+    options = "" if durable else "-c synchronous_commit=off"
+    return ViewSetPin(lambda: connect(settings, application=application, options=options), holding=holding)
+
+
+def journal(
+    settings: Settings,
+    codec: Codec,
+    observer: Observer,
+    pin: ViewSetPin | None = None,
+    *,
+    durable: bool = True,
+) -> PostgresJournal:
     """Writes batches of the log to Postgres; connects when it is first used."""
     from customer_timeline.projections.postgres.journal import PostgresJournal
 
+    pin = pin or view_set_pin(settings, "customer-timeline-worker", durable=durable)
     return PostgresJournal(
-        lambda: connect(settings, application="customer-timeline-worker"),
+        pin.connect,
         codec,
         customer_projection(settings),
         settings.identity,
@@ -192,6 +236,7 @@ def journal(settings: Settings, codec: Codec, observer: Observer) -> PostgresJou
         details=projection_details(settings),
         observer=observer,
         name=settings.worker_instance_id,
+        belongs=pin.check,
     )
 
 
@@ -199,14 +244,16 @@ def operations_journal(settings: Settings, codec: Codec) -> OperationsJournal:
     """Applies what operators decide about dead letters; connects when there is something to apply."""
     from customer_timeline.projections.postgres.operations import OperationsJournal
 
+    pin = view_set_pin(settings, "customer-timeline-operations")
     return OperationsJournal(
-        lambda: connect(settings, application="customer-timeline-operations"),
+        pin.connect,
         codec,
         customer_projection(settings),
         settings.identity,
         settings.stages,
         version=projection_version(settings),
         details=projection_details(settings),
+        belongs=pin.check,
     )
 
 
@@ -221,11 +268,13 @@ def sweep_store(settings: Settings) -> SweepStore:
     """The sweeper's side of the tables; connects when it is first used."""
     from customer_timeline.projections.postgres.sweep_store import SweepStore
 
+    pin = view_set_pin(settings, "customer-timeline-sweeper")
     return SweepStore(
-        lambda: connect(settings, application="customer-timeline-sweeper"),
+        pin.connect,
         customer_projection(settings),
         settings.stages,
         version=projection_version(settings),
+        belongs=pin.check,
     )
 
 
@@ -233,10 +282,12 @@ def partial_builder(settings: Settings, codec: Codec, between: Callable[[], obje
     """Builds the partial states of long histories; connects when it is first used. `between`: see PartialBuilder."""
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 
+    pin = view_set_pin(settings, "customer-timeline-sweeper")
     return PartialBuilder(
-        lambda: connect(settings, application="customer-timeline-sweeper"),
+        pin.connect,
         codec,
         customer_projection(settings),
         version=projection_version(settings),
         between=between,
+        belongs=pin.check,
     )

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from customer_timeline.streams.app import WorkerApp
 
 
-def build_app(settings: Settings, registry: CollectorRegistry, observer: Observer = lambda step: None) -> WorkerApp:
-    """The worker's app for `settings`; nothing connects before it starts."""
+def build_app(
+    settings: Settings,
+    registry: CollectorRegistry,
+    observer: Observer = lambda step: None,
+    *,
+    filling: bool = False,
+) -> WorkerApp:
+    """The worker's app for `settings`; nothing connects before it starts.
+
+    `filling`: for a set that nobody reads yet: without a sweeper, and without waiting for the disk at each commit.
+    """
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.schemas.decoded import to_micros
     from customer_timeline.streams.app import create_app
@@ -36,7 +45,7 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
     codec = wiring.codec(settings)
 
     def make_journal(observe: Observer) -> PostgresJournal:
-        return wiring.journal(settings, codec, observe)
+        return wiring.journal(settings, codec, observe, durable=not filling)
 
     clock = SystemClock()
     return create_app(
@@ -52,6 +61,7 @@ def build_app(settings: Settings, registry: CollectorRegistry, observer: Observe
         registry=registry,
         now_us=lambda: to_micros(clock.now()),
         observer=observer,
+        sweeping=not filling,
     )
 
 

@@ -50,10 +50,12 @@ def create_app(
     registry: CollectorRegistry,
     now_us: Callable[[], int],
     observer: Observer = lambda step: None,
+    sweeping: bool = True,
 ) -> WorkerApp:
     """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
-    the sweeper's store, `partials` its builder of partial states, given what to call between two events,
-    `operations` where operators' decisions stand and who applies them. `now_us`: the clock, microseconds since 1970.
+    the sweeper's store, `partials` its builder of partial states, given what to call between two events, `operations`
+    where operators' decisions stand and who applies them. `now_us`: the clock, microseconds since 1970. Without
+    `sweeping` the app has the projector only.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
@@ -87,15 +89,18 @@ def create_app(
             )
             app.projector_service = self
 
+    if not sweeping:
+        return app
+
     @app.service
     class WorkerSweeper(Sweeper):
         """The sweeper, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
-            sweeping = SweeperConfig(config.topic, lambda: app.projector_service.partitions)
+            what = SweeperConfig(config.topic, lambda: app.projector_service.partitions)
             # Whoever builds lets the writer of a batch compute first.
             builder = partials(lambda: app.projector_service.let_first())
-            super().__init__(sweeping, sweeps(), builder, metrics(), now_us, **kwargs)
+            super().__init__(what, sweeps(), builder, metrics(), now_us, **kwargs)
 
     @app.service
     class WorkerOperations(Operations):

@@ -187,10 +187,12 @@ class Projector(Service):
     async def _consume(self) -> None:
         config = self._config
         self._trouble = None
+        # Two sets of tables follow the log side by side: their workers must not share its partitions.
+        suffix = await self._in_database(self._journal.group_suffix)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=config.bootstrap,
             client_id=config.client_id,
-            group_id=config.group,
+            group_id=f"{config.group}{suffix}",
             group_instance_id=config.instance_id,
             enable_auto_commit=False,
             auto_offset_reset="none",

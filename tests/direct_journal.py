@@ -125,7 +125,7 @@ class DirectRun:
     def _empty(self) -> None:
         with contextlib.closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (SCHEMA,))
-            tables = [f"{SCHEMA}.{name}" for (name,) in cursor if "migration" not in name]
+            tables = [f"{SCHEMA}.{name}" for (name,) in cursor if "migration" not in name and name != "view_set"]
             cursor.execute(f"TRUNCATE {', '.join(tables)}")
 
 

@@ -96,7 +96,7 @@ class Pipeline:
     def forget_everything(self) -> None:
         """Set Postgres back to before the first event, as a restored backup would; epochs stay, sessions end."""
         tables = [row[0] for row in self.query("SELECT tablename FROM pg_tables WHERE schemaname = %s", SCHEMA)]
-        kept = {"projector_offset", "projection_meta"} | {table for table in tables if "migration" in table}
+        kept = {"projector_offset", "projection_meta", "view_set"} | {table for table in tables if "migration" in table}
         self.execute(f"TRUNCATE {', '.join(sorted(set(tables) - kept))}")
         self.execute("UPDATE projector_offset SET next_offset = 0")
         self.query(

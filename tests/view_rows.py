@@ -181,9 +181,9 @@ class Views:
             decision = DeadLetterDecision(None, None, None, recorded_us)
         self.letters.append(DeadLetter(summary, bytes(32), b"key", value, "[]", decision))
 
-    def insert(self, database: str) -> None:
-        """Write all of it into the tables of a fresh database."""
-        connection = psycopg2.connect(database, options=f"-c search_path={SCHEMA}")
+    def insert(self, database: str, schema: str = SCHEMA) -> None:
+        """Write all of it into the tables of a fresh schema."""
+        connection = psycopg2.connect(database, options=f"-c search_path={schema}")
         try:
             with connection, connection.cursor() as cursor:
                 self._insert(cursor)

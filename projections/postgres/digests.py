@@ -84,9 +84,22 @@ class DigestSnapshot:
         rows = self._stream("customers", self._statement("parts"), customer_id=customer_id)
         return customer_digests(Part(customer, bytes(line_hash)) for customer, line_hash in rows)
 
-    def _table(self, table: str) -> TableDigest:
+    def lines(self, table: str) -> Iterator[str]:
+        """What counts of a table, a line a row, by key."""
         statement = self._statement("lines", table=self._lines(table), order=_ORDER[table])
-        return table_digest(line for (line,) in self._stream(table, statement, customer_id=None))
+        return (line for (line,) in self._stream(table, statement, customer_id=None))
+
+    def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """What a statement finds in this snapshot."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return list(cursor.fetchall())
+        except psycopg2.Error as exc:
+            raise unavailable(exc) from exc
+
+    def _table(self, table: str) -> TableDigest:
+        return table_digest(self.lines(table))
 
     def _lines(self, table: str) -> str:
         return self._sql["customer_as_of" if table == "customer" and self.as_of_us is not None else table]
@@ -96,12 +109,7 @@ class DigestSnapshot:
         return self._sql[name].format(**{**self._sql, "customer": self._lines("customer"), **parts})
 
     def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(self._sql[query], parameters)
-                return list(cursor.fetchall())
-        except psycopg2.Error as exc:
-            raise unavailable(exc) from exc
+        return self.rows(self._sql[query], **parameters)
 
     def _stream(self, name: str, statement: str, **parameters: object) -> Iterator[tuple[Any, ...]]:
         try:

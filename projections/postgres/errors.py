@@ -37,6 +37,19 @@ def translated(error: psycopg2.Error) -> StorageError:
     return UnforeseenStorageError(f"Postgres answered {state}: {_first_line(error)}")
 
 
+def refusal_of(error: Exception) -> UnstorableRecordError:
+    """The error as one record's fault; anything else is raised again."""
+    if isinstance(error, psycopg2.Error):
+        known = translated(error)
+        if isinstance(known, UnstorableRecordError):
+            return known
+        raise error
+    # psycopg2 itself refuses a NUL in a parameter, with a bare ValueError.
+    if "NUL" in str(error):
+        return UnstorableRecordError("Postgres refuses a record: text with a NUL character.")
+    raise error
+
+
 @contextmanager
 def translating() -> Iterator[None]:
     """Raise our errors instead of the driver's, with the driver's as cause."""

@@ -29,10 +29,9 @@ from customer_timeline.projections.journal import (
     Record,
     RefusedError,
     Rejected,
-    UnstorableRecordError,
 )
 from customer_timeline.projections.postgres.customer_store import CustomerStore
-from customer_timeline.projections.postgres.errors import translated, translating
+from customer_timeline.projections.postgres.errors import refusal_of, translated, translating
 from customer_timeline.projections.postgres.identity_decision import IdentityChange, Settlement
 from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
@@ -50,6 +49,7 @@ from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 DEFAULT_RULES: Final = StageRules()
 
@@ -65,6 +65,8 @@ class PostgresJournal:
 
     `version` is the projection version of this worker's code and settings; tables of another are refused. `observer` is
     told the name of each step as it ends (see `streams.steps`). `name`: the worker's, where it has one of its own.
+    `belongs` is asked first in every transaction: it raises where the connection does not lead to the worker's tables
+    (see `ViewSetPin`).
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class PostgresJournal:
         details: Mapping[str, object],
         observer: Observer = _unobserved,
         name: str | None = None,
+        belongs: Callable[[Cursor], None] = lambda cursor: None,
     ) -> None:
         self._connect = connect
         self._codec = codec
@@ -89,6 +92,7 @@ class PostgresJournal:
         self._version = version
         self._details = details
         self._observer = observer
+        self._belongs = belongs
         self._sql = named_queries("projector.sql")
         self._name = WorkerName(name, self._sql)
         self._memory = IdentityMemory()
@@ -148,6 +152,13 @@ class PostgresJournal:
                 self._sql["release"], {"topic": topic, "parts": list(held), "epochs": list(held.values())}
             )
 
+    def group_suffix(self) -> str:
+        """What the consumer group of these tables' workers ends with: another set's workers are another group."""
+        with self._transaction() as session:
+            session.cursor.execute(self._sql["consumer_suffix"])
+            (suffix,) = session.cursor.fetchone() or ("",)
+        return str(suffix)
+
     def pass_time(self, topic: str, passed: Mapping[int, datetime]) -> None:
         """Note for partitions that all they had recorded until an instant is applied: they were empty then."""
         with self._transaction() as session:
@@ -203,7 +214,7 @@ class PostgresJournal:
         try:
             stored, settlement, customers = self._write(session, arrivals, batch.appended_at)
         except (psycopg2.Error, ValueError) as error:
-            refusal = _refusal(error)
+            refusal = refusal_of(error)
             session.cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
             self._memory.clear()
             if len(arrivals) == 1:
@@ -324,6 +335,7 @@ class PostgresJournal:
                 self._session = _Session(self._connect(), self)
                 self._reattach(self._session)
             session = self._session
+            self._belongs(session.cursor)
             yield session
             with self.turns.waiting():
                 session.connection.commit()
@@ -335,6 +347,7 @@ class PostgresJournal:
             raise
 
     def _reattach(self, session: _Session) -> None:
+        self._belongs(session.cursor)
         for topic in {topic for topic, _ in self._epochs}:
             held = {part: epoch for (name, part), epoch in self._epochs.items() if name == topic}
             session.cursor.execute(
@@ -365,10 +378,11 @@ class PostgresJournal:
         if version != self._version:
             raise RefusedError(
                 f"These tables were written by projection version {version} ({details}); this worker is "
-                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). A change of identity or time "
-                f"settings needs a rebuild: run it with the code and settings of before, or stop all workers and "
-                f"build the view again from the log (`customer-timeline projection reset`), or give it an empty "
-                f"schema (CUSTOMER_TIMELINE_DATABASE_SCHEMA) to build a second set."
+                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). A change of the fold, or of "
+                f"identity or time settings, needs a rebuild: `customer-timeline rebuild start` with the new code and "
+                f"settings fills a second set beside this one, and `customer-timeline rebuild switch` puts it in its "
+                f"place; until then run this worker with the code and settings of before. Without need to serve "
+                f"meanwhile: stop all workers and `customer-timeline projection reset`."
             )
         if not self._rules_said:
             # Once a process: while a change rolls over the workers, the old ones must not take it back.
@@ -427,16 +441,3 @@ class _Session:
     def close(self) -> None:
         with translating():
             self.connection.close()
-
-
-def _refusal(error: Exception) -> UnstorableRecordError:
-    """The error as one record's fault; anything else is raised again."""
-    if isinstance(error, psycopg2.Error):
-        known = translated(error)
-        if isinstance(known, UnstorableRecordError):
-            return known
-        raise error
-    # psycopg2 itself refuses a NUL in a parameter, with a bare ValueError.
-    if "NUL" in str(error):
-        return UnstorableRecordError("Postgres refuses a record: text with a NUL character.")
-    raise error

@@ -61,7 +61,7 @@ class PartialBuilder:
     """One builder's connection; used by one thread at a time. `version`: tables of another are left alone.
 
     `between` is called between any two events; it may wait, for builders are in no hurry. `observer` is told the name
-    of each step as it ends: `claimed`, `counted`, `watched`, `folded`, `filled`.
+    of each step as it ends: `claimed`, `counted`, `watched`, `folded`, `filled`. `belongs`: see `SweeperSession`.
     """
 
     def __init__(
@@ -74,11 +74,12 @@ class PartialBuilder:
         lengths: Lengths = LENGTHS,
         between: Callable[[], object] = lambda: None,
         observer: Observer = lambda step: None,
+        belongs: Callable[[Cursor], None] = lambda cursor: None,
     ) -> None:
         # A few anchors' rows are looked for in tables that hold everybody's: no plan but a walk along the index. A
         # commit that a crash undoes leaves a hole, or nothing watched; a worker's is never kept without those before.
         settings = {"jit": "off", "enable_seqscan": "off", "enable_bitmapscan": "off", "synchronous_commit": "off"}
-        self._session = SweeperSession(connect, settings)
+        self._session = SweeperSession(connect, settings, belongs)
         self._codec = codec
         self._projection = projection
         self._version = version

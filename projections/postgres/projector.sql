@@ -339,3 +339,6 @@ UPDATE projection_meta SET rules = %(rules)s WHERE rules <> %(rules)s
 INSERT INTO projection_meta (projection_version, details, created_at, rules)
 VALUES (%(version)s, %(details)s::jsonb, %(created_at)s, %(rules)s)
 ON CONFLICT (singleton) DO NOTHING
+
+-- consumer_suffix: what the consumer group of this set's workers ends with
+SELECT consumer_suffix FROM view_set

@@ -53,12 +53,20 @@ class Swept(NamedTuple):
 
 
 class SweepStore:
-    """One sweeper's connection; used by one thread at a time. `version`: tables of another are left alone."""
+    """One sweeper's connection; used by one thread at a time. `version`: tables of another are left alone.
+    `belongs`: see `SweeperSession`.
+    """
 
     def __init__(
-        self, connect: Callable[[], Connection], projection: CustomerProjection, rules: StageRules, *, version: str
+        self,
+        connect: Callable[[], Connection],
+        projection: CustomerProjection,
+        rules: StageRules,
+        *,
+        version: str,
+        belongs: Callable[[Cursor], None] = lambda cursor: None,
     ) -> None:
-        self._session = SweeperSession(connect, {"jit": "off"})
+        self._session = SweeperSession(connect, {"jit": "off"}, belongs)
         self._projection = projection
         self._rules = rules
         self._version = version

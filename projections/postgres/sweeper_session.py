@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 
 class SweeperSession:
-    """One connection, used by one thread at a time. `settings`: the server's, for this session."""
+    """One connection, used by one thread at a time. `settings`: the server's, for this session. `belongs` is asked
+    first in every transaction: it raises where the connection does not lead to the right tables.
+    """
 
-    def __init__(self, connect: Callable[[], Connection], settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], settings: Mapping[str, str], belongs: Callable[[Cursor], None]
+    ) -> None:
         self._connect = connect
+        self._belongs = belongs
         # Whoever hangs inside a transaction must not hold its locks for ever.
         self._settings = {"idle_in_transaction_session_timeout": "10s", **settings}
         self._connection: Connection | None = None
@@ -35,6 +40,7 @@ class SweeperSession:
                         cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
                 self._connection.commit()
             with self._connection.cursor() as cursor:
+                self._belongs(cursor)
                 yield cursor
             self._connection.commit()
         except psycopg2.Error as error:

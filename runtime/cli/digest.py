@@ -37,7 +37,7 @@ def digest_command(
     positions cover the same events, and `form` and `projection_version` are equal. Exit codes: 0 done, 1 no such
     customer, 2 wrong usage, 3 Postgres is not reachable.
     """
-    as_of_us = _instant(as_of)
+    as_of_us = instant_us(as_of)
     if customers and customer is not None:
         raise typer.BadParameter("--customers lists all, --customer names one: choose.")
     settings = load_settings()
@@ -56,7 +56,8 @@ def digest_command(
             _print_view(snapshot, snapshot.view(), as_json)
 
 
-def _instant(text: str | None) -> int | None:
+def instant_us(text: str | None) -> int | None:
+    """An instant of an option in microseconds; None where it was not given. Raises InvalidOptionsError."""
     from customer_timeline.api.parameters import Instant
     from customer_timeline.runtime.asking import InvalidOptionsError
 

@@ -1,0 +1,223 @@
+"""Fill a rebuild from the beginning of the log and let it follow: workers like those of the live set, on its tables.
+
+They are children of this process, with the same code and settings but for the schema, and in a consumer group of their
+own. The offsets are in the set, so a rebuild that was killed goes on where it was; this process only starts the
+workers, looks how far they are, and makes the indexes in between.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from customer_timeline.projections.postgres.view_set import ViewSetPin
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.embedded.process import GuardedProcess, log_tail
+from customer_timeline.runtime.rebuild import making
+from customer_timeline.runtime.rebuild.sets import RebuildError, schema_of, settings_of
+from customer_timeline.runtime.settings import PREFIX, Settings
+
+_ENTRY: Final = (sys.executable, "-m", "customer_timeline.runtime.cli.main")
+_LOOK_EVERY_S: Final = 0.25
+_RATE_OVER_S: Final = 30.0
+_STEADY_S, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 1.0, 30.0
+
+
+class Progress(NamedTuple):
+    """How far it is. `phase`: filling, indexing or following. Positions added up over the partitions; `rate` a second,
+    None while it is not known.
+    """
+
+    phase: str
+    applied: int
+    end: int
+    rate: float | None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the end of the log at this rate."""
+        return None if not self.rate else max(0, self.end - self.applied) / self.rate
+
+
+Told = Callable[[Progress], None]
+
+
+class Filling:
+    """One rebuild that this process fills; use it within `making.only_one`, after `making.make`."""
+
+    def __init__(self, settings: Settings, *, workers: int, batch_events: int, told: Told) -> None:
+        self._settings = settings_of(settings, "rebuild")
+        self._workers = workers
+        self._batch_events = batch_events
+        self._told = told
+        # By its name once, now: when the set is switched it is still this one that is followed.
+        self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild")
+        self._consumer: Any = None
+        self._seen: list[tuple[float, int]] = []
+
+    def fill(self) -> None:
+        """Bring the set to the end of the log as it is when it gets there, with all indexes."""
+        if self._is_filled():
+            return
+        with self._running(self._workers, filling=True) as children:
+            while not self._caught_up("filling", margin=self._batch_events):
+                _refuse_ended(children)
+                time.sleep(_LOOK_EVERY_S)
+        self._index()
+
+    def follow(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Apply what comes, until interrupted or `until` says so. A worker that ends is started again."""
+        pause_s = _FIRST_PAUSE_S
+        while not until():
+            began = time.monotonic()
+            with self._running(1, filling=False) as children:
+                while children[0].running and not until():
+                    self._caught_up("following", margin=0)
+                    time.sleep(_LOOK_EVERY_S)
+                if not children[0].running and children[0].returncode == 1:
+                    raise RebuildError(f"The worker of the rebuild refuses to go on: {log_tail(children[0].log, 3)}")
+            if until():
+                return
+            pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
+            time.sleep(pause_s)
+
+    def catch_up(self) -> None:
+        """Follow until the end of the log as it is just now, once."""
+        with self._running(1, filling=False) as children:
+            while not self._caught_up("following", margin=0):
+                _refuse_ended(children)
+                time.sleep(_LOOK_EVERY_S)
+
+    def close(self) -> None:
+        """Give the connection to Kafka back."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _index(self) -> None:
+        def told(name: str, number: int, count: int) -> None:
+            self._told(Progress(f"index {name}", number, count, None))
+
+        making.make_indexes(self._settings_now(), told)
+
+    def _settings_now(self) -> Settings:
+        """The configured settings; the set has the name of a rebuild until it is filled."""
+        schema = self._settings.database_schema.removesuffix("_rebuild")
+        return self._settings.model_copy(update={"database_schema": schema})
+
+    def _is_filled(self) -> bool:
+        (found,) = self._ask("SELECT filled_at IS NOT NULL AND absent_indexes = '{}' FROM view_set")
+        return bool(found[0])
+
+    def _ask(self, query: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
+        with closing(self._pin.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetchall()
+
+    def _caught_up(self, phase: str, *, margin: int) -> bool:
+        topic = self._settings.touchpoints_topic
+        ends = self._ends(topic)
+        if ends is None:
+            return False
+        found = self._ask("SELECT part, next_offset FROM projector_offset WHERE topic = %s", topic)
+        applied = {part: at for part, at in found if part in ends}
+        done, end = sum(applied.values()), sum(ends.values())
+        self._told(Progress(phase, done, end, self._rate(done)))
+        return len(applied) == len(ends) and end - done <= margin
+
+    def _rate(self, done: int) -> float | None:
+        now = time.monotonic()
+        self._seen = [one for one in self._seen if now - one[0] < _RATE_OVER_S] + [(now, done)]
+        (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_at - first_at) if last_at - first_at > 1 else None
+
+    def _ends(self, topic: str) -> Mapping[int, int] | None:
+        """Where each partition ends; None while Kafka does not answer: the workers wait for it too."""
+        try:
+            if self._consumer is None:
+                self._consumer = KafkaConsumer(
+                    bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False
+                )
+            places = [TopicPartition(topic, part) for part in self._consumer.partitions_for_topic(topic) or ()]
+            return {at.partition: int(end) for at, end in self._consumer.end_offsets(places).items()} or None
+        except KafkaError:
+            self.close()
+            return None
+
+    @contextmanager
+    def _running(self, count: int, *, filling: bool) -> Iterator[list[GuardedProcess]]:
+        """Workers on the set, stopped at the end; killed with this process, however it ends."""
+        folder = Path(tempfile.mkdtemp(prefix="customer-timeline-rebuild-"))
+        schema = self._schema_now()
+        children: list[GuardedProcess] = []
+        try:
+            for number in range(count):
+                name = f"rebuild-{number}"
+                command = [*_ENTRY, "worker", "--instance", name, *(["--filling"] if filling else [])]
+                environment = self._environment(schema, filling=filling)
+                children.append(GuardedProcess(command, log=folder / f"{name}.log", env=environment, grace_s=60))
+            yield children
+        finally:
+            for child in children:
+                child.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _schema_now(self) -> str:
+        ((schema,),) = self._ask("SELECT current_schema()")
+        return str(schema)
+
+    def _environment(self, schema: str, *, filling: bool) -> dict[str, str]:
+        # Its metrics would meet those of the worker that this environment is for.
+        own = {"METRICS_PORT", "WORKER_INSTANCE_ID"}
+        kept = {name: value for name, value in os.environ.items() if name.upper().removeprefix(PREFIX) not in own}
+        ours = {"DATABASE_SCHEMA": schema}
+        if filling:
+            ours["BATCH_EVENTS"] = str(self._batch_events)
+        return {**kept, **{f"{PREFIX}{name}": value for name, value in ours.items()}}
+
+
+def _refuse_ended(children: list[GuardedProcess]) -> None:
+    for child in children:
+        if not child.running:
+            raise RebuildError(
+                f"A worker of the rebuild ended (code {child.returncode}): {log_tail(child.log, 3)} Nothing is lost: "
+                f"`customer-timeline rebuild start` goes on where it was."
+            )
+
+
+def start(
+    settings: Settings,
+    *,
+    workers: int,
+    batch_events: int,
+    force: bool,
+    stay: bool,
+    told: Told,
+    say: Callable[[str], None],
+) -> None:
+    """Make the rebuild or go on with it, fill it, and follow until interrupted, or not to `stay` at the log's end.
+
+    Raises RebuildError where another process does it already, an old set is still there, the disk is too small, or a
+    worker refuses to go on.
+    """
+    with making.only_one(settings):
+        if making.make(settings, force=force, told=say):
+            say(f"Going on with the rebuild in schema {schema_of(settings, 'rebuild')}.")
+        filling = Filling(settings, workers=workers, batch_events=batch_events, told=told)
+        with closing(filling):
+            filling.fill()
+            if stay:
+                say("The rebuild is filled and follows the log; verify it next (`customer-timeline rebuild verify`).")
+                filling.follow()
+            else:
+                filling.catch_up()

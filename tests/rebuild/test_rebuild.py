@@ -1,0 +1,138 @@
+"""A rebuild from start to end, on real Kafka, Postgres and workers."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from generators import Sent, Shape, seeded_log
+from live_log import anywhere
+from pipeline import Pipeline
+from rebuild.deployment import LIVE, OLD, REBUILD, Operator
+from worker_farm import until
+
+SHAPE = Shape(events=1500, people=150, days=800, crowds=3, decisions=8, any_type_percent=40)
+
+
+def test_a_rebuild_is_equal_and_after_a_switch_both_sets_follow_and_after_a_rollback_too(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    log = seeded_log(11, SHAPE)
+    third = len(log) // 3
+    pipeline.append(log[:third], anywhere(1, 4))
+    worker = pipeline.start(100)
+    pipeline.settle()
+    operator = Operator(pipeline)
+    before = operator.sets()["live"]["set_id"]
+    output = tmp_path / "rebuild.log"
+    with operator.rebuilding(output) as rebuild:
+        until(operator.filled, "the rebuild is filled", 120, every_s=0.1)
+        assert "has not been verified" in operator.run("rebuild", "switch", code=1)
+        found = operator.ask("rebuild", "verify")
+        assert found["equal"], found
+        assert operator.digest(LIVE).tables == operator.digest(REBUILD).tables
+
+        pipeline.append(log[third : 2 * third], anywhere(2, 4))
+        switched = operator.ask("rebuild", "switch", "--max-lag", "100000")
+        assert (switched["before"], switched["live"]) == (before, operator.sets()["live"]["set_id"])
+        assert switched["live"] != before
+        for schema in (LIVE, OLD):
+            operator.follows(schema, f"{schema} follows after the switch")
+        assert operator.digest(LIVE).tables == operator.digest(OLD).tables
+        pipeline.check()
+
+        operator.run("rebuild", "rollback", "--max-lag", "100000")
+        assert operator.sets()["live"]["set_id"] == before
+        pipeline.append(log[2 * third :], anywhere(3, 4))
+        for schema in (LIVE, REBUILD):
+            operator.follows(schema, f"{schema} follows after the rollback")
+        assert operator.digest(LIVE).tables == operator.digest(REBUILD).tables
+        assert operator.ask("rebuild", "verify")["equal"]
+        pipeline.check()
+        assert worker.poll() is None
+        assert rebuild.poll() is None
+        assert "first" in operator.run("rebuild", "drop", "--yes", code=1)
+    operator.run("rebuild", "drop", "--yes")
+    assert set(operator.sets()) == {"live"}
+
+
+def test_a_rebuild_that_is_killed_goes_on_where_it_was_and_a_second_one_is_refused(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.append(seeded_log(12, SHAPE), anywhere(1, 4))
+    pipeline.start(500)
+    pipeline.settle()
+    operator = Operator(pipeline)
+    output = tmp_path / "rebuild.log"
+    with operator.rebuilding(output, "--batch-events", "50") as rebuild:
+        until(lambda: _applied(pipeline) > 100, "some of the log is in the rebuild", 120, every_s=0.02)
+        assert "running already" in operator.run("rebuild", "start", code=1)
+        rebuild.send_signal(signal.SIGKILL)
+        rebuild.wait()
+    killed_at = _applied(pipeline)
+    operator.run("rebuild", "start", "--until-filled")
+    assert _applied(pipeline) >= killed_at
+    assert operator.ask("rebuild", "verify")["equal"]
+    assert operator.digest(LIVE).tables == operator.digest(REBUILD).tables
+
+    pipeline.execute(
+        f"UPDATE {REBUILD}.customer SET events = events + 1 "
+        f"WHERE customer_id = (SELECT customer_id FROM {REBUILD}.customer LIMIT 1)"
+    )
+    told = operator.run("rebuild", "verify", code=1)
+    assert "    events differs in 1\n" in told
+    assert "NOT equal" in told
+    assert "was found different" in operator.run("rebuild", "switch", code=1)
+
+
+def _answer(number: int, channel: str) -> Sent:
+    data = {
+        "survey_id": "s1",
+        "csat": 4,
+        "via": "online",
+        "channel": channel,
+        "identifiers": [{"kind": "email", "value": "ann@example.com"}],
+    }
+    event = {
+        "specversion": "1.0",
+        "id": f"answer-{number}",
+        "source": "/surveys",
+        "type": "survey.answered.v1",
+        "time": f"2026-03-0{number}T10:00:00Z",
+        "data": data,
+    }
+    return Sent(json.dumps(event).encode())
+
+
+def test_records_that_only_the_new_code_accepts_are_healed_and_no_failure(pipeline: Pipeline) -> None:
+    # Ann's second answer came through a channel that nobody had told of; the first and Bob's log are as before.
+    log = [_answer(1, "web"), _answer(2, "kiosk"), *seeded_log(13, Shape(events=100, people=10))]
+    pipeline.append(log, anywhere(3, 4))
+    pipeline.start(100)
+    pipeline.settle()
+    operator = Operator(pipeline, extra_channels='["kiosk"]')
+    operator.run("rebuild", "start", "--until-filled")
+    found = operator.ask("rebuild", "verify")
+    assert found["versions"]["live"] != found["versions"]["rebuild"]
+    assert found["healed"]["records"] == 1
+    assert found["healed"]["reasons"] == {"invalid_field": 1}
+    assert found["tables"]["timeline"]["healed"] == 1
+    assert found["tables"]["customer"]["healed"] == 1
+    assert found["equal"], found
+
+
+def _applied(pipeline: Pipeline) -> int:
+    if not pipeline.query("SELECT to_regclass(%s) IS NOT NULL", f"{REBUILD}.projector_offset")[0][0]:
+        return 0
+    ((applied,),) = pipeline.query(f"SELECT coalesce(sum(next_offset), 0)::bigint FROM {REBUILD}.projector_offset")
+    return int(applied)
+
+
+@pytest.mark.parametrize("command", ["switch", "verify", "rollback", "drop"])
+def test_without_another_set_a_command_says_what_to_do(pipeline: Pipeline, command: str) -> None:
+    options = ["--yes"] if command == "drop" else []
+    told = Operator(pipeline).run("rebuild", command, *options, code=1)
+    assert "There is no " in told
+    assert "Traceback" not in told

@@ -1,0 +1,163 @@
+"""The second set of tables, without a log: room, indexes, and who finds which set under which name."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from contextlib import closing
+
+import pytest
+
+from customer_timeline.projections.journal import RefusedError, TransientStorageError
+from customer_timeline.projections.postgres.view_set import ViewSetPin
+from customer_timeline.runtime import wiring
+from customer_timeline.runtime.rebuild import making
+from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, statuses
+from customer_timeline.runtime.rebuild.switching import behind, drop, rollback, switch
+from customer_timeline.runtime.settings import Settings
+
+Usage = namedtuple("Usage", "total used free")
+INDEXES = """SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes
+WHERE schemaname = %s ORDER BY indexname"""
+
+
+def silent(message: str) -> None:
+    """Nobody listens."""
+
+
+def made(settings: Settings) -> None:
+    """A rebuild of nothing, with its indexes."""
+    making.make(settings, force=False, told=silent)
+    making.make_indexes(settings, lambda name, number, count: None)
+
+
+def rows(settings: Settings, query: str, *parameters: object) -> list[tuple[object, ...]]:
+    with closing(wiring.connect(settings)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
+def test_a_rebuild_that_does_not_fit_on_the_disk_is_refused_unless_forced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10, 9, 1))
+    with pytest.raises(RebuildError, match=r"will take about .* but only 0 MB are free"):
+        making.make(settings, force=False, told=silent)
+    assert [one.role for one in statuses(settings)] == ["live"]
+    assert making.make(settings, force=True, told=silent) is False
+    assert making.make(settings, force=False, told=silent) is True  # it is there: nothing to refuse
+
+
+def test_the_indexes_that_were_left_out_are_made_in_the_end(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    rebuild = schema_of(settings, "rebuild")
+    live = rows(settings, INDEXES, settings.database_schema)
+    assert len(rows(settings, INDEXES, rebuild)) < len(live)
+    with pytest.raises(RebuildError, match="still being filled"):
+        switch(settings, max_lag=0, force=True)
+    making.make_indexes(settings, lambda name, number, count: None)
+    assert rows(settings, INDEXES, rebuild) == live
+
+
+def test_only_one_process_fills(settings: Settings) -> None:
+    with making.only_one(settings), pytest.raises(RebuildError, match="running already"), making.only_one(settings):
+        pass
+    with making.only_one(settings):
+        pass
+
+
+def test_a_set_is_not_switched_before_it_was_verified_unless_forced(settings: Settings) -> None:
+    made(settings)
+    with pytest.raises(RebuildError, match="not been verified"):
+        switch(settings, max_lag=0, force=False)
+    switch(settings, max_lag=0, force=True)
+    assert [one.role for one in statuses(settings)] == ["live", "old"]
+    with pytest.raises(RebuildError, match="set before the last switch"):
+        making.make(settings, force=False, told=silent)
+    rollback(settings, max_lag=0, force=False)
+    assert [one.role for one in statuses(settings)] == ["live", "rebuild"]
+    drop(settings)
+    assert [one.role for one in statuses(settings)] == ["live"]
+
+
+def test_a_long_read_makes_the_switch_give_up_and_change_nothing(settings: Settings) -> None:
+    made(settings)
+    with closing(wiring.connect(settings)) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM customer")
+        with pytest.raises(RebuildError, match="Somebody has been reading"):
+            switch(settings, max_lag=0, force=True, timeout_s=0)
+    assert [one.role for one in statuses(settings)] == ["live", "rebuild"]
+
+
+def test_a_writer_goes_on_with_its_set_whatever_its_name(settings: Settings) -> None:
+    made(settings)
+    pin = ViewSetPin(lambda: wiring.connect(settings))
+    with closing(pin.connect()) as connection, connection.cursor() as cursor:
+        pin.check(cursor)
+        connection.rollback()
+        switch(settings, max_lag=0, force=True)
+        with pytest.raises(TransientStorageError, match="were switched"):
+            pin.check(cursor)
+        connection.rollback()
+    with closing(pin.connect()) as connection, connection.cursor() as cursor:
+        pin.check(cursor)
+        cursor.execute("SELECT current_schema()")
+        assert cursor.fetchone() == (schema_of(settings, "old"),)
+    drop(settings)
+    with pytest.raises(RefusedError, match="was dropped"):
+        pin.connect()
+
+
+def test_a_writer_of_the_rebuild_finds_it_when_nothing_has_its_old_name(settings: Settings) -> None:
+    made(settings)
+    named = settings.model_copy(update={"database_schema": schema_of(settings, "rebuild")})
+    pin = ViewSetPin(lambda: wiring.connect(named))
+    with closing(pin.connect()) as connection, connection.cursor() as cursor:
+        pin.check(cursor)
+        connection.rollback()
+        switch(settings, max_lag=0, force=True)
+        with pytest.raises(TransientStorageError, match="another name"):
+            pin.check(cursor)
+    with closing(pin.connect()) as connection, connection.cursor() as cursor:
+        pin.check(cursor)
+
+
+def test_a_set_that_is_held_still_lets_only_its_holder_write(settings: Settings) -> None:
+    pin, holder = (
+        ViewSetPin(lambda: wiring.connect(settings)),
+        ViewSetPin(lambda: wiring.connect(settings), holding=True),
+    )
+    with (
+        closing(wiring.connect(settings)) as session,
+        closing(pin.connect()) as worker,
+        closing(holder.connect()) as verifier,
+    ):
+        with session, session.cursor() as cursor:
+            cursor.execute(
+                "UPDATE view_set SET held_pid = pg_backend_pid(), held_since = "
+                "(SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+            )
+        with worker.cursor() as cursor, pytest.raises(TransientStorageError, match="being verified"):
+            pin.check(cursor)
+        worker.rollback()
+        with verifier.cursor() as cursor:
+            holder.check(cursor)
+        # One that holds it no longer, however it ended, holds nobody up.
+        with session, session.cursor() as cursor:
+            cursor.execute("UPDATE view_set SET held_since = '2020-01-01Z'")
+        with worker.cursor() as cursor:
+            pin.check(cursor)
+
+
+def test_how_far_behind_counts_no_partition_that_is_ahead() -> None:
+    def standing(**positions: int) -> SetStatus:
+        at = {int(name[1:]): position for name, position in positions.items()}
+        return SetStatus("live", "s", "", None, at, (), 0, 0, True, None)
+
+    assert behind(standing(p0=5, p1=9), standing(p0=7, p1=3, p2=4)) == 6  # 2 in partition 0, all 4 of partition 2
+
+
+def test_a_name_that_leaves_no_room_is_refused(settings: Settings) -> None:
+    long = settings.model_copy(update={"database_schema": "x" * 60})
+    with pytest.raises(RebuildError, match="too long"):
+        schema_of(long, "rebuild")
