@@ -42,7 +42,7 @@ def backed_up(kafka: str, topic: str, folder: Path) -> None:
 def test_a_restored_log_fills_equal_views(
     farm: Farm,
     pipeline: Pipeline,
-    own_kafka: EmbeddedKafka,
+    other_kafka: EmbeddedKafka,
     empty_database: Callable[[], str],
     tmp_path: Path,
 ) -> None:
@@ -51,11 +51,11 @@ def test_a_restored_log_fills_equal_views(
     pipeline.settle()
     backed_up(pipeline.bootstrap, pipeline.topic, tmp_path)
 
-    told(environment(own_kafka.bootstrap, pipeline.topic), "restore", tmp_path)
+    told(environment(other_kafka.bootstrap, pipeline.topic), "restore", tmp_path)
 
     url = empty_database()
     migrate(url, SCHEMA)
-    with contextlib.closing(Pipeline(farm, own_kafka.bootstrap, url, pipeline.topic)) as copy:
+    with contextlib.closing(Pipeline(farm, other_kafka.bootstrap, url, pipeline.topic)) as copy:
         copy.start(60)
         copy.settle()
         assert copy.digests() == pipeline.digests()
@@ -64,32 +64,32 @@ def test_a_restored_log_fills_equal_views(
 
 
 def test_bytes_order_partitions_and_times_are_kept(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     append_odd_records(kafka, topic, 600)
     backed_up(kafka, topic, tmp_path)
 
-    answer = told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    answer = told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
-    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert everything(other_kafka.bootstrap, topic) == everything(kafka, topic)
     assert all(partition["positions_kept"] for partition in answer["partitions"])
     # From now on Kafka stamps records itself again, and a worker takes the topic.
-    (report,) = inspect_topics(own_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
+    (report,) = inspect_topics(other_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
     assert report.state == "right"
-    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
+    assert settings_of(other_kafka.bootstrap, topic) == settings_of(kafka, topic)
 
 
 def test_a_topic_that_exists_and_never_held_a_record_is_taken(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     append_odd_records(kafka, topic, 40)
     backed_up(kafka, topic, tmp_path)
-    create_topic(own_kafka.bootstrap, topic)
+    create_topic(other_kafka.bootstrap, topic)
 
-    told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
-    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
-    assert settings_of(own_kafka.bootstrap, topic) == settings_of(kafka, topic)
+    assert everything(other_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert settings_of(other_kafka.bootstrap, topic) == settings_of(kafka, topic)
 
 
 def test_a_kafka_that_holds_records_is_refused(kafka: str, topic: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_kafka_that_holds_records_is_refused(kafka: str, topic: str, tmp_path:
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_written(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     append_odd_records(kafka, topic, 400)
     backed_up(kafka, topic, tmp_path)
@@ -112,28 +112,28 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
     content[-5] ^= 1
     damaged.write_bytes(content)
 
-    done = run(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    done = run(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
     assert (done.returncode, f"{topic}/{damaged.name}" in done.stderr) == (1, True)
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=other_kafka.bootstrap)) as admin:
         assert topic not in admin.list_topics()
 
 
 def test_a_killed_restore_is_continued_and_keeps_workers_off_meanwhile(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     append_odd_records(kafka, topic, 40_000)
     backed_up(kafka, topic, tmp_path)
-    env = environment(own_kafka.bootstrap, topic)
+    env = environment(other_kafka.bootstrap, topic)
     process = subprocess.Popen([*CLI, "restore", str(tmp_path)], env=env)
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=other_kafka.bootstrap)) as admin:
         until(lambda: topic in admin.list_topics(), "the topic is made", every_s=0.005)
-    until(lambda: sum(end_offsets(own_kafka.bootstrap, topic).values()) > 0, "records arrive", every_s=0.001)
+    until(lambda: sum(end_offsets(other_kafka.bootstrap, topic).values()) > 0, "records arrive", every_s=0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    there = sum(end_offsets(own_kafka.bootstrap, topic).values())
+    there = sum(end_offsets(other_kafka.bootstrap, topic).values())
     if there < 40_000:
-        (report,) = inspect_topics(own_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
+        (report,) = inspect_topics(other_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
         assert report.state == "different"
         refused = run(env, "backup", "--output", tmp_path / "other")
         assert "is being restored" in refused.stderr
@@ -141,29 +141,29 @@ def test_a_killed_restore_is_continued_and_keeps_workers_off_meanwhile(
         answer = told(env, "restore", tmp_path)
 
         assert (answer["records"], answer["found"] > 0) == (40_000, True)
-    assert everything(own_kafka.bootstrap, topic) == everything(kafka, topic)
+    assert everything(other_kafka.bootstrap, topic) == everything(kafka, topic)
 
 
 def test_an_interrupted_restore_into_which_somebody_wrote_is_refused(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     append_odd_records(kafka, topic, 8)
     backed_up(kafka, topic, tmp_path)
-    told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=own_kafka.bootstrap)) as admin:
+    told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=other_kafka.bootstrap)) as admin:
         half = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"message.timestamp.type": "CreateTime"})
         admin.alter_configs([half])
-    with contextlib.closing(KafkaProducer(bootstrap_servers=own_kafka.bootstrap)) as producer:
+    with contextlib.closing(KafkaProducer(bootstrap_servers=other_kafka.bootstrap)) as producer:
         producer.send(topic, b"not of the backup", partition=2)
         producer.flush()
 
-    done = run(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    done = run(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
     assert (done.returncode, "somebody else wrote to it" in done.stderr) == (1, True)
 
 
 def test_a_log_with_gaps_is_restored_without_them_and_says_so(
-    kafka: str, topic: str, own_kafka: EmbeddedKafka, tmp_path: Path
+    kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=f"gaps-{topic}", enable_idempotence=True)
     producer.init_transactions()
@@ -174,10 +174,10 @@ def test_a_log_with_gaps_is_restored_without_them_and_says_so(
     producer.close()
     backed_up(kafka, topic, tmp_path)
 
-    answer = told(environment(own_kafka.bootstrap, topic), "restore", tmp_path)
+    answer = told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
     assert [one["positions_kept"] for one in answer["partitions"]] == [False, True, True, True]
-    before, after = everything(kafka, topic), everything(own_kafka.bootstrap, topic)
+    before, after = everything(kafka, topic), everything(other_kafka.bootstrap, topic)
     assert [one.offset for one in before] == [0, 2, 4]
     assert after == [one._replace(offset=position) for position, one in enumerate(before)]
 
