@@ -16,7 +16,7 @@ from customer_timeline.projections.view_comparison import Row
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.errors import InvalidEvent
-from customer_timeline.streams.decoding import RECORDED_HEADER
+from customer_timeline.schemas.record_times import RECORDED_HEADER
 
 _PLACES: Final = "SELECT part, position FROM dead_letter WHERE topic = %(topic)s AND healed_at IS NULL"
 _RECORDS: Final = """SELECT part, position, reason, encode(sha256, 'hex'), value, recorded_at, headers
