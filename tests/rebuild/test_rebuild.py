@@ -136,3 +136,33 @@ def test_without_another_set_a_command_says_what_to_do(pipeline: Pipeline, comma
     told = Operator(pipeline).run("rebuild", command, *options, code=1)
     assert "There is no " in told
     assert "Traceback" not in told
+
+
+def test_a_rebuild_knows_what_operators_decided_and_each_set_goes_on_to_learn_it_after_a_switch(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    broken = [Sent(b"no event"), Sent(b"none either")]
+    pipeline.append([*broken, *seeded_log(14, Shape(events=100, people=10, broken_percent=0))], lambda sent: 0)
+    pipeline.start(100)
+    pipeline.settle()
+    operator = Operator(pipeline)
+    operator.run("migrate")
+    first, second = f"{pipeline.topic}/0/0", f"{pipeline.topic}/0/1"
+    operator.run("dead-letters", "discard", first, "--reason", "a test of the shop", "--yes")
+    until(lambda: _decided(pipeline, LIVE) == [(0, "discarded")], "the live set knows the decision", 60)
+    with operator.rebuilding(tmp_path / "rebuild.log"):
+        until(operator.filled, "the rebuild is filled", 120, every_s=0.1)
+        until(lambda: _decided(pipeline, REBUILD) == [(0, "discarded")], "the rebuild knows it too", 60)
+        assert operator.ask("rebuild", "verify")["equal"]
+        operator.run("rebuild", "switch")
+        operator.run("dead-letters", "discard", second, "--reason", "another", "--yes")
+        for schema in (LIVE, OLD):
+            until(
+                lambda named=schema: _decided(pipeline, named) == [(0, "discarded"), (1, "discarded")],
+                f"{schema} learns of the second",
+                60,
+            )
+
+
+def _decided(pipeline: Pipeline, schema: str) -> list[tuple[object, ...]]:
+    return pipeline.query(f"SELECT position, state FROM {schema}.dead_letter_decision ORDER BY position")
