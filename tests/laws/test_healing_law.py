@@ -16,6 +16,8 @@ import pytest
 from digest import difference, digest_of
 from direct_journal import TOPIC, DirectRun
 from generators import Shape, seeded_log, shuffled
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from log_shapes import CROWDED, SPELLED, TINY, WIDE
 from pipeline import POLICY, SCHEMA, SECRET, ZONE
 from reference.log_model import reference
@@ -132,6 +134,17 @@ def test_events_that_fail_and_heal_end_as_if_they_had_never_failed(database: str
     assert difference(expected, digest_of(database), recorded=True) == ""
     healed = Operator(database).places("healed_at IS NOT NULL")
     assert shape is TINY or healed, "no record failed at first: the run shows nothing"
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 32), shape=st.sampled_from([TINY, CROWDED, SPELLED]))
+def test_healing_is_independent_of_when_and_in_which_order_records_are_retried(
+    database: str, seed: int, shape: Shape
+) -> None:
+    run = healing(database, seed, shape)  # which empties the tables first
+    run.apply()
+    expected = reference(run.records(), TODAY, POLICY, CustomerProjection(BusinessCalendar(ZONE)))
+    assert difference(expected, digest_of(database), recorded=True) == ""
 
 
 def test_the_digests_of_the_product_do_not_tell_either(database: str) -> None:
