@@ -23,7 +23,7 @@ PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events"
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
-_WAITING_ROWS: Final = 40_000
+_WAITING_ROWS: Final = 25_000
 _GROUP_ROWS: Final = 8_000
 
 

@@ -43,7 +43,7 @@ def test_a_customers_events_are_those_of_her_timeline(pipeline: Pipeline) -> Non
         check=True,
         timeout=60,
     )
-    listed = {one["event_id"] for one in json.loads(shown.stdout)["events"]}
+    listed = {one["event_id"] for one in json.loads(shown.stdout)["items"]}
     found = [json.loads(line) for line in lines.splitlines()]
     assert {event_id(one["source"], one["id"]) for one in found} == listed
     assert len(found) == len(listed) > 5
