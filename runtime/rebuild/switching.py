@@ -9,7 +9,6 @@ resolves the new names. Readers never wait long: the lock is asked for with a sh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -163,10 +162,8 @@ def _locked(cursor: Cursor, tables: list[Composable], who: str, mode: str = "ACC
         raise RebuildError(f"The set could not be locked: {who} did not let go in time. Nothing was changed.") from exc
 
 
-def _lock_out_readers(
-    cursor: Cursor, schemas: list[str], timeout_s: float, clock: Callable[[], float] = time.monotonic
-) -> tuple[int, float]:
-    """Lock every table and view; returns how many attempts it took, and when the last one began."""
+def _lock_out_readers(cursor: Cursor, schemas: list[str], timeout_s: float) -> tuple[int, float]:
+    """Lock every table; returns how many attempts it took, and when the last one began."""
     cursor.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relname <> 'view_set' ORDER BY 1, 2",
@@ -176,21 +173,30 @@ def _lock_out_readers(
     # No reader minds this one; the server ends an autovacuum that is in its way, and starts no other.
     _locked(cursor, tables, "somebody who maintains its tables", "SHARE UPDATE EXCLUSIVE")
     most_ms = _deadlock_timeout_ms(cursor) // 2
-    deadline = clock() + timeout_s
-    for attempt, patience_ms in enumerate(cycle(_PATIENCE_MS), start=1):
-        began = clock()
-        cursor.execute("SAVEPOINT free")
-        cursor.execute("SET LOCAL lock_timeout = %s", [min(patience_ms, most_ms)])
-        try:
-            cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
-        except (errors.LockNotAvailable, errors.DeadlockDetected) as exc:
-            cursor.execute("ROLLBACK TO SAVEPOINT free; RELEASE SAVEPOINT free")
-            if clock() > deadline:
-                raise RebuildError(
-                    f"Somebody has been reading the tables for more than {timeout_s:g} s (a digest, or a query of an "
-                    f"analyst): pg_stat_activity shows who. Nothing was changed; try again later."
-                ) from exc
-            time.sleep(_BETWEEN_S)
-            continue
-        return attempt, began
-    raise AssertionError("a cycle has no end")
+    deadline = time.monotonic() + timeout_s
+    attempts, patience = 1, cycle(_PATIENCE_MS)
+    while True:
+        began = time.monotonic()
+        if _lock_within(cursor, tables, min(next(patience), most_ms)):
+            return attempts, began
+        if time.monotonic() > deadline:
+            raise RebuildError(
+                f"Somebody has been reading the tables for more than {timeout_s:g} s (a digest, or a query of an "
+                f"analyst): pg_stat_activity shows who. Nothing was changed; try again later."
+            )
+        attempts += 1
+        time.sleep(_BETWEEN_S)
+
+
+def _lock_within(cursor: Cursor, tables: list[Composable], patience_ms: int) -> bool:
+    """Lock all of them in that time, or none."""
+    cursor.execute("SAVEPOINT free")
+    # The time of the statement, not of each lock: added up, many short waits would be a long one for a reader.
+    cursor.execute("SET LOCAL statement_timeout = %s", [patience_ms])
+    try:
+        cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    except (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected):
+        cursor.execute("ROLLBACK TO SAVEPOINT free; RELEASE SAVEPOINT free")
+        return False
+    return True
