@@ -21,6 +21,7 @@ import psycopg2
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from customer_timeline.projections.journal import TransientStorageError
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.embedded.process import GuardedProcess, log_tail
@@ -61,8 +62,9 @@ class Filling:
         self._workers = workers
         self._batch_events = batch_events
         self._told = told
-        # By its name once, now: when the set is switched it is still this one that is followed.
-        self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild")
+        # By its name once, now: when the set is switched it is still this one that is followed. It only looks, so it
+        # need not wait while the set is held still.
+        self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild", holding=True)
         self._consumer: Any = None
         self._seen: list[tuple[float, int]] = []
 
@@ -119,9 +121,16 @@ class Filling:
         return bool(found[0])
 
     def _ask(self, query: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
-        with closing(self._pin.connect()) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            return cursor.fetchall()
+        while True:
+            with closing(self._pin.connect()) as connection, connection, connection.cursor() as cursor:
+                try:
+                    self._pin.check(cursor)
+                except TransientStorageError:
+                    # Switched since its name was looked up a moment ago: it is looked up again.
+                    connection.rollback()
+                    continue
+                cursor.execute(query, parameters)
+                return cursor.fetchall()
 
     def _caught_up(self, phase: str) -> bool:
         """Whether the end of the log is reached; while it is filled, nearly: a log that grows has no end."""

@@ -133,10 +133,10 @@ def _refuse_lag(one: SetStatus, other: SetStatus, max_lag: int, what: str) -> No
 def _exchange(settings: Settings, renames: tuple[tuple[Role, Role], ...], timeout_s: float) -> Switched:
     named = [(schema_of(settings, was), schema_of(settings, becomes)) for was, becomes in renames]
     with transaction(settings) as cursor:
-        before, after = (_set_id(cursor, schema) for schema, _ in named)
         # Writers first, and with patience: once no batch can begin, only readers are left to wait for.
         cursor.execute("SET LOCAL lock_timeout = %s", [_WRITERS_MS])
         _locked(cursor, [SQL("{}.view_set").format(Identifier(schema)) for schema, _ in named], "its workers")
+        before, after = (_set_id(cursor, schema) for schema, _ in named)
         attempts, began = _lock_out_readers(cursor, [schema for schema, _ in named], timeout_s)
         for schema, becomes in named:
             cursor.execute(SQL("ALTER SCHEMA {} RENAME TO {}").format(Identifier(schema), Identifier(becomes)))
@@ -160,6 +160,8 @@ def _locked(cursor: Cursor, tables: list[Composable], who: str, mode: str = "ACC
         cursor.execute(SQL("LOCK TABLE {} IN {} MODE").format(SQL(", ").join(tables), SQL(mode)))
     except errors.LockNotAvailable as exc:
         raise RebuildError(f"The set could not be locked: {who} did not let go in time. Nothing was changed.") from exc
+    except errors.UndefinedTable as exc:
+        raise RebuildError("Somebody else switched or dropped a set meanwhile: nothing was changed.") from exc
 
 
 def _lock_out_readers(cursor: Cursor, schemas: list[str], timeout_s: float) -> tuple[int, float]:
