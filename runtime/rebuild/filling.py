@@ -17,9 +17,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import psycopg2
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from customer_timeline.projections.journal import TransientStorageError
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.embedded.process import GuardedProcess, log_tail
@@ -60,8 +62,9 @@ class Filling:
         self._workers = workers
         self._batch_events = batch_events
         self._told = told
-        # By its name once, now: when the set is switched it is still this one that is followed.
-        self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild")
+        # By its name once, now: when the set is switched it is still this one that is followed. It only looks, so it
+        # need not wait while the set is held still.
+        self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild", holding=True)
         self._consumer: Any = None
         self._seen: list[tuple[float, int]] = []
 
@@ -70,31 +73,29 @@ class Filling:
         if self._is_filled():
             return
         with self._running(self._workers, filling=True) as children:
-            while not self._caught_up("filling", margin=self._batch_events):
+            while not self._caught_up("filling"):
                 _refuse_ended(children)
                 time.sleep(_LOOK_EVERY_S)
         self._index()
 
-    def follow(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Apply what comes, until interrupted or `until` says so. A worker that ends is started again."""
+    def follow(self) -> None:
+        """Apply what comes, until interrupted. A worker that ends is started again, unless it refuses to go on."""
         pause_s = _FIRST_PAUSE_S
-        while not until():
+        while True:
             began = time.monotonic()
-            with self._running(1, filling=False) as children:
-                while children[0].running and not until():
-                    self._caught_up("following", margin=0)
+            with self._running(1, filling=False) as (child,):
+                while child.running:
+                    self._caught_up("following")
                     time.sleep(_LOOK_EVERY_S)
-                if not children[0].running and children[0].returncode == 1:
-                    raise RebuildError(f"The worker of the rebuild refuses to go on: {log_tail(children[0].log, 3)}")
-            if until():
-                return
+                if child.returncode == 1:
+                    raise RebuildError(f"The worker of the rebuild refuses to go on: {log_tail(child.log, 3)}")
             pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
             time.sleep(pause_s)
 
     def catch_up(self) -> None:
         """Follow until the end of the log as it is just now, once."""
         with self._running(1, filling=False) as children:
-            while not self._caught_up("following", margin=0):
+            while not self._caught_up("following"):
                 _refuse_ended(children)
                 time.sleep(_LOOK_EVERY_S)
 
@@ -120,19 +121,32 @@ class Filling:
         return bool(found[0])
 
     def _ask(self, query: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
-        with closing(self._pin.connect()) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            return cursor.fetchall()
+        while True:
+            with closing(self._pin.connect()) as connection, connection, connection.cursor() as cursor:
+                try:
+                    self._pin.check(cursor)
+                except TransientStorageError:
+                    # Switched since its name was looked up a moment ago: it is looked up again.
+                    connection.rollback()
+                    continue
+                cursor.execute(query, parameters)
+                return cursor.fetchall()
 
-    def _caught_up(self, phase: str, *, margin: int) -> bool:
+    def _caught_up(self, phase: str) -> bool:
+        """Whether the end of the log is reached; while it is filled, nearly: a log that grows has no end."""
         topic = self._settings.touchpoints_topic
         ends = self._ends(topic)
         if ends is None:
             return False
-        found = self._ask("SELECT part, next_offset FROM projector_offset WHERE topic = %s", topic)
+        try:
+            found = self._ask("SELECT part, next_offset FROM projector_offset WHERE topic = %s", topic)
+        except psycopg2.OperationalError:
+            # Postgres is away; the workers wait for it as well.
+            return False
         applied = {part: at for part, at in found if part in ends}
         done, end = sum(applied.values()), sum(ends.values())
         self._told(Progress(phase, done, end, self._rate(done)))
+        margin = min(self._batch_events, end // 100) if phase == "filling" else 0
         return len(applied) == len(ends) and end - done <= margin
 
     def _rate(self, done: int) -> float | None:

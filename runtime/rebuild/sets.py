@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from psycopg2 import errors
 from psycopg2.sql import SQL, Identifier
 
 from customer_timeline.runtime.settings import Settings
@@ -74,9 +75,14 @@ def exists(cursor: Cursor, schema: str) -> bool:
 
 def statuses(settings: Settings) -> list[SetStatus]:
     """The sets that there are, live first. Raises psycopg2.Error where Postgres does not answer."""
-    with transaction(settings) as cursor:
-        found = [_status(cursor, settings, role) for role in ROLES if exists(cursor, schema_of(settings, role))]
-    return [one for one in found if one is not None]
+    while True:
+        try:
+            with transaction(settings) as cursor:
+                found = [_status(cursor, settings, role) for role in ROLES if exists(cursor, schema_of(settings, role))]
+        except errors.UndefinedTable:
+            # A switch between two questions, or a set was dropped: ask again.
+            continue
+        return [one for one in found if one is not None]
 
 
 def status(settings: Settings, role: Role) -> SetStatus:

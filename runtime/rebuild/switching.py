@@ -9,7 +9,6 @@ resolves the new names. Readers never wait long: the lock is asked for with a sh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -134,10 +133,10 @@ def _refuse_lag(one: SetStatus, other: SetStatus, max_lag: int, what: str) -> No
 def _exchange(settings: Settings, renames: tuple[tuple[Role, Role], ...], timeout_s: float) -> Switched:
     named = [(schema_of(settings, was), schema_of(settings, becomes)) for was, becomes in renames]
     with transaction(settings) as cursor:
-        before, after = (_set_id(cursor, schema) for schema, _ in named)
         # Writers first, and with patience: once no batch can begin, only readers are left to wait for.
         cursor.execute("SET LOCAL lock_timeout = %s", [_WRITERS_MS])
         _locked(cursor, [SQL("{}.view_set").format(Identifier(schema)) for schema, _ in named], "its workers")
+        before, after = (_set_id(cursor, schema) for schema, _ in named)
         attempts, began = _lock_out_readers(cursor, [schema for schema, _ in named], timeout_s)
         for schema, becomes in named:
             cursor.execute(SQL("ALTER SCHEMA {} RENAME TO {}").format(Identifier(schema), Identifier(becomes)))
@@ -161,12 +160,12 @@ def _locked(cursor: Cursor, tables: list[Composable], who: str, mode: str = "ACC
         cursor.execute(SQL("LOCK TABLE {} IN {} MODE").format(SQL(", ").join(tables), SQL(mode)))
     except errors.LockNotAvailable as exc:
         raise RebuildError(f"The set could not be locked: {who} did not let go in time. Nothing was changed.") from exc
+    except errors.UndefinedTable as exc:
+        raise RebuildError("Somebody else switched or dropped a set meanwhile: nothing was changed.") from exc
 
 
-def _lock_out_readers(
-    cursor: Cursor, schemas: list[str], timeout_s: float, clock: Callable[[], float] = time.monotonic
-) -> tuple[int, float]:
-    """Lock every table and view; returns how many attempts it took, and when the last one began."""
+def _lock_out_readers(cursor: Cursor, schemas: list[str], timeout_s: float) -> tuple[int, float]:
+    """Lock every table; returns how many attempts it took, and when the last one began."""
     cursor.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relname <> 'view_set' ORDER BY 1, 2",
@@ -176,21 +175,30 @@ def _lock_out_readers(
     # No reader minds this one; the server ends an autovacuum that is in its way, and starts no other.
     _locked(cursor, tables, "somebody who maintains its tables", "SHARE UPDATE EXCLUSIVE")
     most_ms = _deadlock_timeout_ms(cursor) // 2
-    deadline = clock() + timeout_s
-    for attempt, patience_ms in enumerate(cycle(_PATIENCE_MS), start=1):
-        began = clock()
-        cursor.execute("SAVEPOINT free")
-        cursor.execute("SET LOCAL lock_timeout = %s", [min(patience_ms, most_ms)])
-        try:
-            cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
-        except (errors.LockNotAvailable, errors.DeadlockDetected) as exc:
-            cursor.execute("ROLLBACK TO SAVEPOINT free; RELEASE SAVEPOINT free")
-            if clock() > deadline:
-                raise RebuildError(
-                    f"Somebody has been reading the tables for more than {timeout_s:g} s (a digest, or a query of an "
-                    f"analyst): pg_stat_activity shows who. Nothing was changed; try again later."
-                ) from exc
-            time.sleep(_BETWEEN_S)
-            continue
-        return attempt, began
-    raise AssertionError("a cycle has no end")
+    deadline = time.monotonic() + timeout_s
+    attempts, patience = 1, cycle(_PATIENCE_MS)
+    while True:
+        began = time.monotonic()
+        if _lock_within(cursor, tables, min(next(patience), most_ms)):
+            return attempts, began
+        if time.monotonic() > deadline:
+            raise RebuildError(
+                f"Somebody has been reading the tables for more than {timeout_s:g} s (a digest, or a query of an "
+                f"analyst): pg_stat_activity shows who. Nothing was changed; try again later."
+            )
+        attempts += 1
+        time.sleep(_BETWEEN_S)
+
+
+def _lock_within(cursor: Cursor, tables: list[Composable], patience_ms: int) -> bool:
+    """Lock all of them in that time, or none."""
+    cursor.execute("SAVEPOINT free")
+    # The time of the statement, not of each lock: added up, many short waits would be a long one for a reader.
+    cursor.execute("SET LOCAL statement_timeout = %s", [patience_ms])
+    try:
+        cursor.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)))
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    except (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected):
+        cursor.execute("ROLLBACK TO SAVEPOINT free; RELEASE SAVEPOINT free")
+        return False
+    return True

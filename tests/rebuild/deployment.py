@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from api_process import COMMAND
 from live_log import applied_offsets, end_offsets
 from pipeline import Pipeline
@@ -97,3 +99,32 @@ class Operator:
         """What a set says."""
         with digest_snapshot(lambda: wiring.connect(self.settings(schema))) as snapshot:
             return snapshot.view()
+
+
+class Reading:
+    """Reads of one customer over HTTP, one after the other in threads, and what failed of them."""
+
+    def __init__(self, address: str, identifier_id: str, threads: int = 4) -> None:
+        self._url = f"{address}/v1/customers/{identifier_id}"
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._read) for _ in range(threads)]
+        self.read = 0
+        self.failed: list[str] = []
+
+    def __enter__(self) -> Reading:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self) -> None:
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.is_set():
+                answer = client.get(self._url)
+                self.read += 1
+                if answer.status_code != 200:
+                    self.failed.append(answer.text)

@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from api_process import serving
 from generators import Sent, Shape, seeded_log
 from live_log import anywhere
 from pipeline import Pipeline
-from rebuild.deployment import LIVE, OLD, REBUILD, Operator
+from rebuild.deployment import LIVE, OLD, REBUILD, Operator, Reading
 from worker_farm import until
 
 SHAPE = Shape(events=1500, people=150, days=800, crowds=3, decisions=8, any_type_percent=40)
@@ -26,8 +27,12 @@ def test_a_rebuild_is_equal_and_after_a_switch_both_sets_follow_and_after_a_roll
     pipeline.settle()
     operator = Operator(pipeline)
     before = operator.sets()["live"]["set_id"]
-    output = tmp_path / "rebuild.log"
-    with operator.rebuilding(output) as rebuild:
+    ((somebody,),) = pipeline.query("SELECT identifier_id::text FROM identifier LIMIT 1")
+    with (
+        serving(operator.environment, tmp_path / "api.log", "--workers", "1") as (_, address),
+        Reading(address, somebody) as reading,
+        operator.rebuilding(tmp_path / "rebuild.log") as rebuild,
+    ):
         until(operator.filled, "the rebuild is filled", 120, every_s=0.1)
         assert "has not been verified" in operator.run("rebuild", "switch", code=1)
         found = operator.ask("rebuild", "verify")
@@ -54,6 +59,8 @@ def test_a_rebuild_is_equal_and_after_a_switch_both_sets_follow_and_after_a_roll
         assert worker.poll() is None
         assert rebuild.poll() is None
         assert "first" in operator.run("rebuild", "drop", "--yes", code=1)
+    assert reading.read > 0
+    assert reading.failed == []
     operator.run("rebuild", "drop", "--yes")
     assert set(operator.sets()) == {"live"}
 
