@@ -49,10 +49,10 @@ test: $(READY)  ## the suite against real Kafka and Postgres (ARGS="-k name")
 	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 verify: $(READY)  ## the long proofs: 200 racing runs, 20 ways of 20,000 events, new examples for every property
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "verify or (hypothesis and not soak)" --hypothesis-profile=explore $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal -m "verify or (hypothesis and not soak)" --hypothesis-profile=explore $(ARGS)
 
 soak: $(READY)  ## the very long proofs: every crash 50 times, 200 ways of 20,000 events, 2,000 histories
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m soak $(ARGS)
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal -m soak $(ARGS)
 
 bench: $(READY)  ## the benchmark (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -21,7 +21,8 @@ DONE_WITHIN_S = 120
 
 def environment(bootstrap: str, topic: str) -> dict[str, str]:
     """Where the commands find the log."""
-    return {**os.environ, f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap, f"{PREFIX}TOUCHPOINTS_TOPIC": topic}
+    topics = {f"{PREFIX}TOUCHPOINTS_TOPIC": topic, f"{PREFIX}OPERATIONS_TOPIC": f"{topic}.operations"}
+    return {**os.environ, f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap, **topics}
 
 
 def run(env: Mapping[str, str], *words: object) -> subprocess.CompletedProcess[str]:

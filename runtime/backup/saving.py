@@ -56,13 +56,19 @@ class Backup:
         self._readers: dict[str, LogReader] = {}
 
     def plan(self, names: Sequence[str], bootstrap: str) -> list[Stretch]:
-        """What is to be saved of these topics. Raises BackupRefused where the folder holds another log's backup."""
+        """What is to be saved of these topics, the log first; of the others, those that somebody has made by now.
+
+        Raises BackupRefused where the folder holds another log's backup, and LogMissing.
+        """
         self._refuse_other_files()
+        before = set() if self.manifest is None else set(self.manifest.topics)
         cluster = self._topics.cluster_id
         found = {name: self._topics.facts(name) for name in names}
         for name, facts in found.items():
             if facts is None:
-                raise LogMissing(name, bootstrap)
+                if name == names[0] or name in before:
+                    raise LogMissing(name, bootstrap)
+                continue
             if facts.keeps_given_times:
                 raise BackupRefused(
                     f"The topic {name} is being restored, or a restore of it was interrupted: run "
@@ -70,7 +76,7 @@ class Backup:
                 )
         known = {name: facts for name, facts in found.items() if facts is not None}
         self._adopt(cluster, known)
-        return [stretch for name in names for stretch in self._stretches(name)]
+        return [stretch for name in known for stretch in self._stretches(name)]
 
     def run(
         self, stretches: Sequence[Stretch], segment_bytes: int = SEGMENT_BYTES, observe: Observe = lambda _: None

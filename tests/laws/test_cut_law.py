@@ -37,6 +37,7 @@ PROJECTION = CustomerProjection(BusinessCalendar(ZONE))
 RULES = StageRules()
 INSTANTS = (to_micros(FIRST_APPEND), to_micros(FIRST_APPEND) + 60_000)  # of recording: one each millisecond
 CODEC = Codec(POLICY, SECRET.encode())
+SHAPES = (TINY, CROWDED, TINY, WIDE, TINY, TINY)  # a large history costs as much as twenty small ones
 
 
 @pytest.fixture
@@ -179,11 +180,19 @@ async def test_every_answer_at_a_cut_is_the_one_of_the_events_it_leaves(database
     assert not found, "\n".join(found)
 
 
-@pytest.mark.verify
-@pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
-@pytest.mark.parametrize("block", range(5))
-async def test_many_cuts_of_many_histories(database: str, shape: Shape, block: int) -> None:
-    count = 10 if shape is WIDE else 40
-    for seed in range(20_000 + block * count, 20_000 + (block + 1) * count):
-        found = await cut_differences(database, seed, shape, cuts=5)
+async def many(database: str, seeds: range) -> None:
+    for seed in seeds:
+        found = await cut_differences(database, seed, SHAPES[seed % len(SHAPES)], cuts=5)
         assert not found, "\n".join((f"seed {seed}", *found))
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("block", range(12))
+async def test_many_cuts_of_many_histories(database: str, block: int) -> None:
+    await many(database, range(20_000 + 6 * block, 20_000 + 6 * (block + 1)))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("block", range(60))
+async def test_many_more_cuts_of_many_more_histories(database: str, block: int) -> None:
+    await many(database, range(30_000 + 12 * block, 30_000 + 12 * (block + 1)))

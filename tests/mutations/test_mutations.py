@@ -27,7 +27,10 @@ LAW = "tests/laws/test_journal_law.py"
 
 @dataclass(frozen=True)
 class Mutation:
-    """`pattern` (a regular expression that matches once in `file`) becomes `replacement`; of `tests` some must fail."""
+    """`pattern` (a regular expression that matches once in `file`) becomes `replacement`; of `tests` some must fail.
+
+    `tries`: how often they may pass before, where it takes two processes to meet, as it does in `tests` themselves.
+    """
 
     safeguard: str
     file: str
@@ -35,6 +38,7 @@ class Mutation:
     replacement: str
     tests: tuple[str, ...]
     marker: str = "not verify and not soak"
+    tries: int = 1
 
 
 SQL = "projections/postgres/projector.sql"
@@ -81,6 +85,7 @@ MUTATIONS = (
         r" AND o\.epoch = t\.epoch(?= AND o\.next_offset)",
         "",
         (f"{STEPS}::test_a_replaced_worker_writes_nothing_although_its_position_is_still_the_right_one",),
+        tries=5,  # now and then Kafka tells the first worker that it was replaced before it comes to its transaction
     ),
     Mutation(
         "offsets move only under the epoch that was given, told by the journal",
@@ -103,6 +108,13 @@ MUTATIONS = (
         LOCK,
         READ_BEFORE_LOCK,
         (LOCKS,),
+    ),
+    Mutation(
+        "a value that becomes shared renews its customer's gen",
+        "projections/postgres/identity_decision.py",
+        r" and self\._a\.newly_shared\.isdisjoint\(inside\)",
+        "",
+        (f"{LAW}::test_a_value_found_shared_while_it_was_alone_glues_nobody_at_a_worker_that_knew_it_before",),
     ),
     Mutation(
         "a sighting is read again before it is lowered",
@@ -180,15 +192,19 @@ def test_without_the_safeguard_its_test_fails(mutation: Mutation, tmp_path: Path
         [sys.executable, "-c", where], cwd=copy, env=environment, capture_output=True, text=True, check=True
     )
     assert str(copy) in loaded.stdout, "the copy is not what is tested"
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", mutation.marker, *mutation.tests],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    # 1: tests ran and some failed. Anything else (usage, collection, no tests) proves nothing.
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", mutation.marker]
+    for _ in range(mutation.tries):
+        run = subprocess.run(
+            [*command, *mutation.tests],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        # 1: tests ran and some failed. 0: they passed. Anything else (usage, collection, no tests) proves nothing.
+        if run.returncode != 0:
+            break
     assert run.returncode == 1, f"exit {run.returncode}\n{run.stdout[-3000:]}\n{run.stderr[-2000:]}"
     assert re.search(r"\d+ failed", run.stdout), run.stdout[-3000:]
