@@ -163,12 +163,9 @@ def test_a_rebuild_knows_what_operators_decided_and_each_set_goes_on_to_learn_it
         assert operator.ask("rebuild", "verify")["equal"]
         operator.run("rebuild", "switch")
         operator.run("dead-letters", "discard", second, "--reason", "another", "--yes")
-        for schema in (LIVE, OLD):
-            until(
-                lambda named=schema: _decided(pipeline, named) == [(0, "discarded"), (1, "discarded")],
-                f"{schema} learns of the second",
-                60,
-            )
+        both = [(0, "discarded"), (1, "discarded")]
+        until(lambda: _decided(pipeline, LIVE) == both, "the live set learns of the second", 60)
+        until(lambda: _decided(pipeline, OLD) == both, "the old set does too", 60)
 
 
 def _decided(pipeline: Pipeline, schema: str) -> list[tuple[object, ...]]:
