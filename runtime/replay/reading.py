@@ -32,7 +32,8 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one partition is to give. `records`: as the log is, instead of what counts. `rate`: records a second."""
+    """What one partition is to give. `records`: as the log is, instead of what counts. `lines`: note of each event what
+    is to be known to decode it again. `rate`: records a second."""
 
     folder: Path
     partition: int
@@ -41,6 +42,7 @@ class Stretch:
     selection: Selection
     records: bool
     rate: float | None
+    lines: bool = True
 
 
 Told = Callable[[int], None]
@@ -71,7 +73,7 @@ def _go_on(
     told: Told,
     stopped: Callable[[], bool],
 ) -> bool:
-    take = _take_records if stretch.records else _take_events
+    take = _take_records if stretch.records else _take_events if stretch.lines else _take_values
     note = spool.note
     pace = _Pace(stretch.rate)
     saved = time.monotonic()
@@ -99,7 +101,14 @@ def _go_on(
     return True
 
 
-def _take_events(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
+def _take_values(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
+    """As `_take_events`, for who needs the bytes only."""
+    _take_events(batch, spool, codec, selection, noted=False)
+
+
+def _take_events(
+    batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection, *, noted: bool = True
+) -> None:
     """What the projector would take: an entry for each that has a say, and the bytes of what is asked for.
 
     The hot path: everything here is done for every record of the log.
@@ -133,11 +142,12 @@ def _take_events(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec
         start, length = NOWHERE, 0
         retracts = is_retraction(event)
         if (everything and not retracts) or wants(event):
-            line = one_line(value)
+            line = value + b"\n" if b"\n" not in value and b"\r" not in value else one_line(value)
             start, length = at, len(line)
             at += length
             values.append(line)
-            lines.append(pack_line(event_id, record.offset, recorded_us, length))
+            if noted:
+                lines.append(pack_line(event_id, record.offset, recorded_us, length))
         buckets[event_id[0] % BUCKETS] += pack_entry(
             event_id,
             bytes_hash(value),

@@ -127,6 +127,7 @@ def _stretches(work: Work, question: Question, max_rate: float | None, jobs: int
             question.selection if question.partition in (None, number) else nothing,
             question.records,
             rate,
+            lines=question.to != "ndjson",
         )
         for number, found in sorted(work.bounds.items())
     ]
