@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
-    from customer_timeline.projections.postgres.view_set import ViewSetPin
+    from customer_timeline.projections.postgres.view_set import Place, ViewSetPin
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
     from customer_timeline.schemas.topics import TopicSpec
@@ -204,14 +204,21 @@ def projection_details(settings: Settings) -> dict[str, Any]:
     }
 
 
-def view_set_pin(settings: Settings, application: str, *, holding: bool = False, durable: bool = True) -> ViewSetPin:
+def view_set_pin(
+    settings: Settings,
+    application: str,
+    *,
+    holding: bool = False,
+    durable: bool = True,
+    place: Place | None = None,
+) -> ViewSetPin:
     """Connections to the set of tables that bears the configured name when the first is opened, whatever its name
     later. Not `durable`: a commit does not wait for the disk; a crash undoes the last ones, offsets included.
     """
     from customer_timeline.projections.postgres.view_set import ViewSetPin
 
     options = "" if durable else "-c synchronous_commit=off"
-    return ViewSetPin(lambda: connect(settings, application=application, options=options), holding=holding)
+    return ViewSetPin(lambda: connect(settings, application=application, options=options), holding=holding, place=place)
 
 
 def journal(
@@ -221,11 +228,12 @@ def journal(
     pin: ViewSetPin | None = None,
     *,
     durable: bool = True,
+    place: Place | None = None,
 ) -> PostgresJournal:
     """Writes batches of the log to Postgres; connects when it is first used."""
     from customer_timeline.projections.postgres.journal import PostgresJournal
 
-    pin = pin or view_set_pin(settings, "customer-timeline-worker", durable=durable)
+    pin = pin or view_set_pin(settings, "customer-timeline-worker", durable=durable, place=place)
     return PostgresJournal(
         pin.connect,
         codec,
@@ -240,11 +248,11 @@ def journal(
     )
 
 
-def operations_journal(settings: Settings, codec: Codec) -> OperationsJournal:
+def operations_journal(settings: Settings, codec: Codec, place: Place | None = None) -> OperationsJournal:
     """Applies what operators decide about dead letters; connects when there is something to apply."""
     from customer_timeline.projections.postgres.operations import OperationsJournal
 
-    pin = view_set_pin(settings, "customer-timeline-operations")
+    pin = view_set_pin(settings, "customer-timeline-operations", place=place)
     return OperationsJournal(
         pin.connect,
         codec,
@@ -264,11 +272,11 @@ def operations_log(settings: Settings) -> OperationsLog:
     return OperationsLog(settings.kafka_bootstrap, settings.operations_topic)
 
 
-def sweep_store(settings: Settings) -> SweepStore:
+def sweep_store(settings: Settings, place: Place | None = None) -> SweepStore:
     """The sweeper's side of the tables; connects when it is first used."""
     from customer_timeline.projections.postgres.sweep_store import SweepStore
 
-    pin = view_set_pin(settings, "customer-timeline-sweeper")
+    pin = view_set_pin(settings, "customer-timeline-sweeper", place=place)
     return SweepStore(
         pin.connect,
         customer_projection(settings),
@@ -278,11 +286,13 @@ def sweep_store(settings: Settings) -> SweepStore:
     )
 
 
-def partial_builder(settings: Settings, codec: Codec, between: Callable[[], object] = lambda: None) -> PartialBuilder:
+def partial_builder(
+    settings: Settings, codec: Codec, between: Callable[[], object] = lambda: None, place: Place | None = None
+) -> PartialBuilder:
     """Builds the partial states of long histories; connects when it is first used. `between`: see PartialBuilder."""
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 
-    pin = view_set_pin(settings, "customer-timeline-sweeper")
+    pin = view_set_pin(settings, "customer-timeline-sweeper", place=place)
     return PartialBuilder(
         pin.connect,
         codec,

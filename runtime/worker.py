@@ -24,11 +24,14 @@ def build_app(
     observer: Observer = lambda step: None,
     *,
     filling: bool = False,
+    namespace: int | None = None,
 ) -> WorkerApp:
     """The worker's app for `settings`; nothing connects before it starts.
 
     `filling`: for a set that nobody reads yet: without a sweeper, and without waiting for the disk at each commit.
+    `namespace`: the oid of the schema to work on, whatever it is called; None: the one that the settings name.
     """
+    from customer_timeline.projections.postgres.view_set import Place
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.schemas.decoded import to_micros
     from customer_timeline.streams.app import create_app
@@ -43,20 +46,22 @@ def build_app(
         batch_events=settings.batch_events,
     )
     codec = wiring.codec(settings)
+    # One for all: parts that looked the set up at different times could find different ones.
+    place = Place(namespace)
 
     def make_journal(observe: Observer) -> PostgresJournal:
-        return wiring.journal(settings, codec, observe, durable=not filling)
+        return wiring.journal(settings, codec, observe, durable=not filling, place=place)
 
     clock = SystemClock()
     return create_app(
         config,
         codec,
         make_journal,
-        lambda: wiring.sweep_store(settings),
-        lambda between: wiring.partial_builder(settings, codec, between),
+        lambda: wiring.sweep_store(settings, place),
+        lambda between: wiring.partial_builder(settings, codec, between, place),
         lambda: (
             OperationsConfig(settings.kafka_bootstrap, settings.operations_topic),
-            wiring.operations_journal(settings, codec),
+            wiring.operations_journal(settings, codec, place),
         ),
         registry=registry,
         now_us=lambda: to_micros(clock.now()),

@@ -8,6 +8,7 @@ switch must wait for, so within a transaction the answer cannot change.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,33 +27,48 @@ _CHECK = """SELECT set_id::text, CASE WHEN held_pid IS NULL THEN false ELSE EXIS
     SELECT FROM pg_stat_activity a WHERE a.pid = v.held_pid AND a.backend_start = v.held_since) END FROM view_set v"""
 
 
-class ViewSetPin:
-    """Keeps to the set that its first connection finds. `connect` opens a connection whose search_path names it.
+class Place:
+    """Where a set is, known once one connection has found it: shared by all that one process connects.
 
-    `holding`: this process is the one that holds the set still, so it need not wait for that.
+    `namespace`: the oid of its schema where it is known before.
     """
 
-    def __init__(self, connect: Callable[[], Connection], *, holding: bool = False) -> None:
+    def __init__(self, namespace: int | None = None) -> None:
+        self.lock = threading.Lock()
+        self.found = False
+        self.namespace = namespace
+        self.set_id: str | None = None
+
+
+class ViewSetPin:
+    """Keeps to the set that the first connection finds. `connect` opens a connection whose search_path names it.
+
+    `holding`: this process is the one that holds the set still, so it need not wait for that. `place`: what another pin
+    of this process has found, or will.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], *, holding: bool = False, place: Place | None = None) -> None:
         self._connect = connect
         self._holding = holding
-        self._set_id: str | None = None
-        self._namespace = 0
+        self._place = place or Place()
 
     @property
-    def set_id(self) -> str | None:
-        """The set's id; None before the first connection, or where the tables name none."""
-        return self._set_id
+    def namespace(self) -> int | None:
+        """The oid of the set's schema; None before the first connection."""
+        return self._place.namespace
 
     def connect(self) -> Connection:
         """A connection to the set, under the name that its schema has now. Raises RefusedError where it was dropped."""
         connection = self._connect()
+        place = self._place
         try:
-            with connection, connection.cursor() as cursor:
-                if self._set_id is None:
-                    cursor.execute(_FIND)
-                    self._set_id, self._namespace = cursor.fetchone() or (None, 0)
-                else:
+            with connection, connection.cursor() as cursor, place.lock:
+                if place.namespace is not None:
                     self._point(cursor)
+                if not place.found:
+                    cursor.execute(_FIND)
+                    place.set_id, place.namespace = cursor.fetchone() or (None, place.namespace)
+                    place.found = True
         except BaseException:
             connection.close()
             raise
@@ -66,13 +82,13 @@ class ViewSetPin:
             # Nothing has the old name after a switch; a new connection finds the new one, or that the set was dropped.
             raise TransientStorageError("The tables have another name now.") from exc
         set_id, held = cursor.fetchone() or (None, False)
-        if set_id != self._set_id:
+        if set_id != self._place.set_id:
             raise TransientStorageError("The tables were switched; this worker goes on with those that it has written.")
         if held and not self._holding:
             raise TransientStorageError("The tables are being verified and stand still meanwhile.")
 
     def _point(self, cursor: Cursor) -> None:
-        cursor.execute(_NAME, [self._namespace])
+        cursor.execute(_NAME, [self._place.namespace])
         found = cursor.fetchone()
         if found is None:
             raise RefusedError(

@@ -18,6 +18,7 @@ def worker(
     instance: str | None = typer.Option(None, "--instance", help="Name of this worker, unique in its group."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics."),
     filling: bool = typer.Option(False, "--filling", hidden=True, help="For `rebuild start`: no sweeper."),
+    namespace: int | None = typer.Option(None, "--namespace", hidden=True, help="For `rebuild start`: schema by oid."),
 ) -> None:
     """Run one worker: it shares the partitions with the others of its group, and stops cleanly on Ctrl-C or SIGTERM."""
     from customer_timeline.runtime.telemetry import configure_logging
@@ -25,11 +26,11 @@ def worker(
     given = {"worker_instance_id": instance, "metrics_port": metrics_port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings.log_level, settings.log_format)
-    sys.exit(run_worker(settings, filling=filling))
+    sys.exit(run_worker(settings, filling=filling, namespace=namespace))
 
 
-def run_worker(settings: Settings, *, filling: bool = False) -> int:
-    """Run until stopped; `filling`: see `build_app`.
+def run_worker(settings: Settings, *, filling: bool = False, namespace: int | None = None) -> int:
+    """Run until stopped; `filling` and `namespace`: see `build_app`.
 
     Returns the exit code: 0 stopped on request, 1 refuses to go on (the log says why).
     """
@@ -44,7 +45,7 @@ def run_worker(settings: Settings, *, filling: bool = False) -> int:
     registry = CollectorRegistry()
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr=settings.metrics_host, registry=registry)
-    app = build_app(settings, registry, filling=filling)
+    app = build_app(settings, registry, filling=filling, namespace=namespace)
     process = faust.Worker(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
     process.spinner = None  # it would print terminal codes between the log lines
     try:

@@ -88,7 +88,7 @@ class Filling:
                     self._caught_up("following")
                     time.sleep(_LOOK_EVERY_S)
                 if child.returncode == 1:
-                    raise RebuildError(f"The worker of the rebuild refuses to go on: {log_tail(child.log, 3)}")
+                    raise RebuildError(f"The worker of the rebuild refuses to go on: {_complaint(child.log)}")
             pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(pause_s * 2, _LONGEST_PAUSE_S)
             time.sleep(pause_s)
 
@@ -177,7 +177,8 @@ class Filling:
         try:
             for number in range(count):
                 name = f"rebuild-{number}"
-                command = [*_ENTRY, "worker", "--instance", name, *(["--filling"] if filling else [])]
+                command = [*_ENTRY, "worker", "--instance", name, "--namespace", str(self._pin.namespace)]
+                command += ["--filling"] if filling else []
                 environment = self._environment(schema, filling=filling)
                 children.append(GuardedProcess(command, log=folder / f"{name}.log", env=environment, grace_s=60))
             yield children
@@ -200,11 +201,18 @@ class Filling:
         return {**kept, **{f"{PREFIX}{name}": value for name, value in ours.items()}}
 
 
+def _complaint(log: Path) -> str:
+    """What a worker said was wrong, in its own lines; else the end of its log."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    wrong = [line for line in lines if '"level": "error"' in line or '"level": "critical"' in line]
+    return " | ".join(wrong[:2]) or log_tail(log, 3)
+
+
 def _refuse_ended(children: list[GuardedProcess]) -> None:
     for child in children:
         if not child.running:
             raise RebuildError(
-                f"A worker of the rebuild ended (code {child.returncode}): {log_tail(child.log, 3)} Nothing is lost: "
+                f"A worker of the rebuild ended (code {child.returncode}): {_complaint(child.log)} Nothing is lost: "
                 f"`customer-timeline rebuild start` goes on where it was."
             )
 

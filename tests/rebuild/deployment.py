@@ -22,7 +22,7 @@ from customer_timeline.projections.postgres.digests import digest_snapshot
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.settings import PREFIX, Settings
 
-DEADLINE_S = 180
+DEADLINE_S = 60
 LIVE, REBUILD, OLD = "customer_timeline", "customer_timeline_rebuild", "customer_timeline_old"
 
 
