@@ -18,6 +18,7 @@ Client = Literal["auto", "kafka-python", "confluent"]
 
 BATCH_RECORDS: Final = 10_000
 _ANSWER_S: Final = 10.0
+_AGAIN_S: Final = 0.1
 _STALLED_S: Final = 60.0  # nothing came for so long although records are there: Kafka is away
 _POLL_S: Final = 0.5
 _FETCH_BYTES: Final = 8 << 20
@@ -144,20 +145,41 @@ class ConfluentLogReader:
 
     def bounds(self) -> Mapping[int, Bounds]:
         """See `LogReader.bounds`."""
-        from confluent_kafka import KafkaException, TopicPartition
+        from confluent_kafka import KafkaException
+        from confluent_kafka.cimpl import KafkaError
 
-        try:
-            found = self._consumer.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic]
-            if found.error is not None or not found.partitions:
-                raise LogMissing(self._topic, self._bootstrap)
-            return {
-                partition: Bounds(
-                    *self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
-                )
-                for partition in sorted(found.partitions)
-            }
-        except KafkaException as exc:
-            raise LogUnreachable(self._bootstrap, _ANSWER_S) from exc
+        # A topic that was just made has no leader yet, or one that does not know of it.
+        passing = (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError.LEADER_NOT_AVAILABLE,
+            KafkaError.NOT_LEADER_FOR_PARTITION,
+        )
+        until = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                return self._bounds_now()
+            except KafkaException as exc:
+                error = exc.args[0]
+                passes = error.retriable() or error.code() in passing
+                if not passes or time.monotonic() > until:
+                    raise LogUnreachable(self._bootstrap, _ANSWER_S) from exc
+                time.sleep(_AGAIN_S)
+
+    def _bounds_now(self) -> Mapping[int, Bounds]:
+        from confluent_kafka import KafkaException, TopicPartition
+        from confluent_kafka.cimpl import KafkaError
+
+        found = self._consumer.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic]
+        if found.error is not None and found.error.code() == KafkaError.LEADER_NOT_AVAILABLE:
+            raise KafkaException(found.error)
+        if found.error is not None or not found.partitions:
+            raise LogMissing(self._topic, self._bootstrap)
+        return {
+            partition: Bounds(
+                *self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
+            )
+            for partition in sorted(found.partitions)
+        }
 
     def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
         """See `LogReader.read`."""
