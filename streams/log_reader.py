@@ -139,6 +139,8 @@ class ConfluentLogReader:
                 "fetch.max.bytes": 4 * _FETCH_BYTES,
                 "max.partition.fetch.bytes": _FETCH_BYTES,
                 "queued.max.messages.kbytes": 32_768,
+                # A fetch that waits for more at the end of the log holds up the next stretch, on the same connection.
+                "fetch.wait.max.ms": 10,
                 "log_level": 0,  # its retries are not for the user: what matters of them ends in an error
             }
         )
@@ -191,7 +193,9 @@ class ConfluentLogReader:
         at, answered = start, time.monotonic()
         try:
             while at < until:
-                batch, at = self._taken(self._consumer.consume(BATCH_RECORDS, _POLL_S), partition, at, until)
+                # More than there can be would be waited for until the time is up.
+                count = min(BATCH_RECORDS, until - at)
+                batch, at = self._taken(self._consumer.consume(count, _POLL_S), partition, at, until)
                 if batch:
                     yield batch
                 if batch or at >= until:
