@@ -64,9 +64,13 @@ class LinkStore:
         self._write(changes)
         return changes
 
-    def replace(self, evidence: Mapping[Pair, Sequence[Evidence]]) -> list[LinkChange]:
-        """Set the evidence of pairs, after a record that named them was replaced. Returns what changed."""
-        known = self.evidence_of(list(evidence))
+    def replace(
+        self, known: Mapping[Pair, tuple[Evidence, ...]], evidence: Mapping[Pair, Sequence[Evidence]]
+    ) -> list[LinkChange]:
+        """Set the evidence of pairs, after a record that named them was replaced. `known`: as `evidence_of` gives it.
+
+        Returns what changed.
+        """
         changes = [
             LinkChange(pair, known.get(pair, ()), front(all_of_it), pair in known)
             for pair, all_of_it in evidence.items()

@@ -283,7 +283,7 @@ class Attempt:
             self.observe("looked_back")
             _count_again(self._events_naming(lost | {other for _, other in lost_pairs}), sightings, evidence)
         self._write_sightings(sightings)
-        return self.links.replace(evidence)
+        return self.links.replace(evidence_stood, evidence)
 
     def _events_naming(self, identifier_ids: Iterable[str]) -> Iterator[DecodedEvent]:
         ids = sorted(identifier_ids)
