@@ -15,6 +15,7 @@ from customer_timeline.runtime.asking import parameters
 from customer_timeline.runtime.cli.dead_letters import place_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.command_groups import command_group
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import RejectionReason
 
@@ -34,10 +35,8 @@ _YES = typer.Option(False, "--yes", help="Do not ask.")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the group `dead-letters`: modules are registered in the order of their names."""
-    commands = next((one.typer_instance for one in app.registered_groups if one.name == "dead-letters"), None)
-    if commands is None:
-        raise LookupError("The group of commands `dead-letters` is not there yet.")
+    """Add the commands to the group `dead-letters`."""
+    commands = command_group(app, "dead-letters")
     commands.command("retry")(retry_command)
     commands.command("discard")(discard_command)
 

@@ -14,6 +14,7 @@ from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_of, printable
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.command_groups import command_group
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.json_edit import with_value, without
@@ -38,10 +39,8 @@ class UnreadableRepairError(CustomerTimelineError):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the group `dead-letters`: modules are registered in the order of their names."""
-    commands = next((one.typer_instance for one in app.registered_groups if one.name == "dead-letters"), None)
-    if commands is None:
-        raise LookupError("The group of commands `dead-letters` is not there yet.")
+    """Add the command to the group `dead-letters`."""
+    commands = command_group(app, "dead-letters")
     commands.command("edit")(edit_command)
 
 

@@ -12,6 +12,7 @@ import typer
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters_decide import append
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.command_groups import command_group
 from customer_timeline.runtime.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ _JSON = typer.Option(False, "--json", help="One JSON object.")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the group `dead-letters`: modules are registered in the order of their names."""
-    commands = next((one.typer_instance for one in app.registered_groups if one.name == "dead-letters"), None)
-    if commands is None:
-        raise LookupError("The group of commands `dead-letters` is not there yet.")
+    """Add the commands to the group `dead-letters`."""
+    commands = command_group(app, "dead-letters")
     commands.command("export")(export_command)
     commands.command("remove")(remove_command)
 

@@ -14,6 +14,7 @@ from customer_timeline.api.identity import why_answer
 from customer_timeline.api.references import identifier_id_of
 from customer_timeline.runtime import customer_text, identity_text, wiring
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.command_groups import command_group
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -40,10 +41,8 @@ class NobodyDecidesError(CustomerTimelineError):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the group `customer`: it is there, for modules are registered in the order of their names."""
-    commands = next(group.typer_instance for group in app.registered_groups if group.name == "customer")
-    if commands is None:
-        raise LookupError("The group of commands `customer` is not there yet.")
+    """Add the commands to the group `customer`."""
+    commands = command_group(app, "customer")
     commands.command("merge")(merge_command)
     commands.command("unmerge")(unmerge_command)
     commands.command("why")(why_command)
