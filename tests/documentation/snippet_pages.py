@@ -11,6 +11,9 @@ A block is marked by a comment on the line before its fence, which readers never
 from __future__ import annotations
 
 import re
+import subprocess
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,3 +72,34 @@ def steps(page: Path) -> list[Step]:
         name = block.group("name")
         found += [WriteFile(name, block.group("body"))] if name else _commands(block.group("body"))
     return found
+
+
+def run_until_shown(
+    command: Command,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    *,
+    within_s: float = 60.0,
+    more: Callable[[], str] = str,
+    once: str | None = None,
+) -> None:
+    """Run it until it says what the page shows: the view follows the log within moments, not at once.
+
+    A line with the word `once` in it is not repeated. `more` tells more of what went wrong.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        done = subprocess.run(
+            ["bash", "-c", command.line],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode == 0 and command.is_satisfied_by(done.stdout):
+            return
+        told = f"$ {command.line}\n{done.stdout}{done.stderr}\n{more()}"
+        assert once is None or once not in command.line, told
+        assert time.monotonic() < deadline, told

@@ -10,16 +10,14 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from generators import Sent
 from pipeline import Pipeline, farm, pipeline
-from snippet_pages import Command, WriteFile, steps
+from snippet_pages import WriteFile, run_until_shown, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
@@ -29,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "how-to" / "change-a-projection.md"
 COMMANDS = Path(sys.executable).parent
 PARTS = ("schemas", "projections", "producers", "streams", "api", "runtime")
-WITHIN_S = 120.0
+WITHIN_S = 120.0  # a rebuild takes a while
 
 
 def _mail(kind: str, at: str) -> Sent:
@@ -60,23 +58,8 @@ def _release(folder: Path, patch: str) -> None:
     command.chmod(0o755)
 
 
-def _run(command: Command, folder: Path, environment: Mapping[str, str]) -> None:
-    """Run it until it says what the page shows: a rebuild takes a while, and a view follows within moments."""
-    deadline = time.monotonic() + WITHIN_S
-    while True:
-        done = subprocess.run(
-            ["bash", "-c", command.line],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        if done.returncode == 0 and command.is_satisfied_by(done.stdout):
-            return
-        logs = "".join(log.read_text() for log in folder.glob("*.log"))
-        assert time.monotonic() < deadline, f"$ {command.line}\n{done.stdout}{done.stderr}\n{logs}"
+def _logs(folder: Path) -> str:
+    return "".join(log.read_text() for log in folder.glob("*.log"))
 
 
 @contextmanager
@@ -104,4 +87,4 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline, tmp_path: Path) -> Non
             if isinstance(step, WriteFile):
                 _release(tmp_path, step.text)
             else:
-                _run(step, tmp_path, environment)
+                run_until_shown(step, environment, tmp_path, within_s=WITHIN_S, more=lambda: _logs(tmp_path))

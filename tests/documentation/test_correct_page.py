@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from generators import Sent
 from pipeline import Pipeline, farm, pipeline
-from snippet_pages import Command, steps
+from snippet_pages import Command, run_until_shown, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
@@ -20,7 +17,6 @@ __all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers betwe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "correct-an-event.md"
 COMMANDS = Path(sys.executable).parent
-APPLIED_WITHIN_S = 60.0
 ANSWER = {
     "specversion": "1.0",
     "id": "answer-1",
@@ -37,20 +33,6 @@ ANSWER = {
 }
 
 
-def _run(command: Command, environment: Mapping[str, str]) -> None:
-    """Run it; what only shows is repeated until it says what the page shows: the view follows the log in moments."""
-    deadline = time.monotonic() + APPLIED_WITHIN_S
-    while True:
-        done = subprocess.run(
-            ["bash", "-c", command.line], env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        if done.returncode == 0 and command.is_satisfied_by(done.stdout):
-            return
-        told = f"$ {command.line}\n{done.stdout}{done.stderr}"
-        assert "--yes" not in command.line, told
-        assert time.monotonic() < deadline, told
-
-
 def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
     pipeline.append([Sent(json.dumps(ANSWER).encode())], lambda _: 2)
     pipeline.start(100)
@@ -61,6 +43,6 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
     assert len(found) == 6
     for step in found:
         assert isinstance(step, Command)
-        _run(step, environment)
+        run_until_shown(step, environment, once="--yes")
     pipeline.settle()
     pipeline.check()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from generators import Sent
 from pipeline import Pipeline, farm, pipeline
-from snippet_pages import Command, steps
+from snippet_pages import Command, run_until_shown, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
@@ -20,7 +17,6 @@ __all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers betwe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "repair-dead-letters.md"
 COMMANDS = Path(sys.executable).parent
-APPLIED_WITHIN_S = 60.0
 SHOWN = "touchpoints/2/18211"
 ANSWER = {
     "specversion": "1.0",
@@ -38,18 +34,6 @@ ANSWER = {
 }
 
 
-def _run(command: Command, environment: Mapping[str, str]) -> None:
-    """Run it until it says what the page shows: the view follows the log within moments, not at once."""
-    deadline = time.monotonic() + APPLIED_WITHIN_S
-    while True:
-        done = subprocess.run(
-            ["bash", "-c", command.line], env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        if done.returncode == 0 and command.is_satisfied_by(done.stdout):
-            return
-        assert time.monotonic() < deadline, f"$ {command.line}\n{done.stdout}{done.stderr}"
-
-
 def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
     pipeline.append([Sent(json.dumps(ANSWER).encode())], lambda _: 2)
     pipeline.start(100)
@@ -63,6 +47,6 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
         # The record stands elsewhere than in the page's example: it is the first of its partition here.
         place = f"{pipeline.topic}/2/0"
         shown = Command(step.line.replace(SHOWN, place), tuple(line.replace(SHOWN, place) for line in step.expected))
-        _run(shown, environment)
+        run_until_shown(shown, environment)
     pipeline.settle()
     pipeline.check()
