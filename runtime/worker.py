@@ -35,8 +35,8 @@ def build_app(
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.schemas.decoded import to_micros
     from customer_timeline.streams.app import create_app
+    from customer_timeline.streams.consumer import ProjectorConfig
     from customer_timeline.streams.operations import OperationsConfig
-    from customer_timeline.streams.projector import ProjectorConfig
 
     config = ProjectorConfig(
         bootstrap=settings.kafka_bootstrap,

@@ -15,9 +15,10 @@ from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.projections.postgres.partial_builder import PartialBuilder
 from customer_timeline.projections.postgres.sweep_store import SweepStore
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.streams.consumer import ProjectorConfig
 from customer_timeline.streams.metrics import ProjectorMetrics
 from customer_timeline.streams.operations import Operations, OperationsConfig
-from customer_timeline.streams.projector import Projector, ProjectorConfig
+from customer_timeline.streams.projector import Projector
 from customer_timeline.streams.sweeper import Sweeper, SweeperConfig
 from customer_timeline.streams.topic_identity import TopicIdentity
 

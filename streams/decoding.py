@@ -55,6 +55,18 @@ def decode_batch(
     return Batch(topic, placed, rejected, spans)
 
 
+def joined(before: Batch | None, after: Batch | None) -> Batch | None:
+    """One batch of two that follow each other in the log; None where there is neither."""
+    if before is None or after is None:
+        return before or after
+    spans = dict(before.spans)
+    for partition, span in after.spans.items():
+        begun = spans.get(partition, span)
+        spans[partition] = Span(begun.expected, span.until, span.appended_at)
+    placed, rejected = [*before.placed, *after.placed], [*before.rejected, *after.rejected]
+    return Batch(after.topic, placed, rejected, spans)
+
+
 def recorded_header(headers: Sequence[tuple[str, bytes]]) -> str | None:
     """What restore and copy tools say about when a log first took the record in; None where they say nothing."""
     for name, content in headers:

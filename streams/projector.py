@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -34,8 +32,10 @@ from customer_timeline.projections.journal import (
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import EPOCH
+from customer_timeline.streams import interpreter
 from customer_timeline.streams.assignments import Assignments
-from customer_timeline.streams.decoding import decode_batch
+from customer_timeline.streams.consumer import ProjectorConfig, new_consumer
+from customer_timeline.streams.decoding import decode_batch, joined
 from customer_timeline.streams.metrics import ProjectorMetrics
 from customer_timeline.streams.positions import DAMAGED, check_position, damaged, lost_position, unforeseen
 from customer_timeline.streams.topic_identity import TopicIdentity
@@ -46,24 +46,12 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _REPLACED_PAUSE_S = 0.5
 _LONGEST_REPLACED_PAUSE_S = 30.0
-_COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 25, 500  # batches
 _TOPIC_CHECK_EVERY_S = 3.0
 _TELL_EVERY_S, _TELL_PATIENCE_S = 1.0, 3.0
 _POLL_MS = 200
-_SWITCH_S = 0.0005
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectorConfig:
-    """How a projector reads the log. `instance_id`: a name that survives restarts, so partitions come back at once."""
-
-    bootstrap: str
-    topic: str
-    group: str
-    instance_id: str | None = None
-    batch_events: int = 5000
-    session_timeout_ms: int = 6000
-    client_id: str = "customer-timeline-worker"
+_LOOK_EVERY_S, _LONGEST_LOOK_S = 0.003, 0.05
+_ENOUGH = 1 / 8
+"""Of a full batch: with that many decoded the rest of the preparation begins, whatever the batch before does."""
 
 
 class _Prepared(NamedTuple):
@@ -114,7 +102,7 @@ class Projector(Service):
         self.let_first: Callable[[], object] = journal.turns.let_first
         """Return when no batch is being computed."""
         self._generation = 0
-        self._batches = 0
+        self._collector = interpreter.Collector()
         self._turn = asyncio.Lock()
         self._database = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
@@ -126,7 +114,7 @@ class Projector(Service):
     @Service.task
     async def _project(self) -> None:
         """Read and apply until told to stop."""
-        _settle_interpreter()
+        interpreter.settle()
         loop = asyncio.get_running_loop()
         pause, replaced = _FIRST_PAUSE_S, _REPLACED_PAUSE_S
         while not self.should_stop:
@@ -189,21 +177,7 @@ class Projector(Service):
         self._trouble = None
         # Two sets of tables follow the log side by side: their workers must not share its partitions.
         suffix = await self._in_database(self._journal.group_suffix)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=config.bootstrap,
-            client_id=config.client_id,
-            group_id=f"{config.group}{suffix}",
-            group_instance_id=config.instance_id,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            session_timeout_ms=config.session_timeout_ms,
-            heartbeat_interval_ms=config.session_timeout_ms // 3,
-            rebalance_timeout_ms=30_000,
-            max_poll_interval_ms=600_000,
-            max_partition_fetch_bytes=4 << 20,
-            fetch_max_bytes=32 << 20,
-            metadata_max_age_ms=5_000,
-        )
+        consumer = new_consumer(config, f"{config.group}{suffix}")
         await consumer.start()
         try:
             consumer.subscribe([config.topic], listener=Assignments(self, consumer))
@@ -218,16 +192,14 @@ class Projector(Service):
         checked_at = told_at = loop.time()
         try:
             while not self.should_stop:
-                fetched = await self._fetch(consumer)
-                generation = self._generation
-                prepared = await self._prepare(fetched, generation) if fetched else None
+                prepared = await self._ahead(consumer, working)
                 if working is not None:
                     await working
                     working = None
                 tell = loop.time() - told_at > _TELL_EVERY_S
                 if tell and prepared is None:
-                    prepared = await self._past_markers(consumer, generation)
-                if prepared is not None and generation == self._generation:
+                    prepared = await self._past_markers(consumer, self._generation)
+                if prepared is not None and prepared.generation == self._generation:
                     if tell:
                         prepared = prepared.knowing(await self._idle(consumer, prepared.batch.spans.keys()))
                     working = asyncio.create_task(self._apply(prepared, consumer))
@@ -246,10 +218,37 @@ class Projector(Service):
                 if (error := working.exception()) is not None and error is not sys.exc_info()[1]:
                     raise error
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[Any]]:
+    async def _ahead(self, consumer: AIOKafkaConsumer, working: asyncio.Task[None] | None) -> _Prepared | None:
+        """The next batch, decoded; None where nothing came.
+
+        While the one before is being applied anyway, it takes in what comes meanwhile: whoever waits for a batch of
+        their own waits for two.
+        """
+        most, pause_s = self._config.batch_events, _LOOK_EVERY_S
+        batch, generation = None, self._generation
+        fetched = await self._fetch(consumer, most, _POLL_MS)
+        while True:
+            if self._generation != generation:
+                # Taken over anew meanwhile: what was fetched before begins elsewhere.
+                batch, generation = None, self._generation
+            batch = joined(batch, await self._decode(fetched))
+            if batch is None:
+                return None
+            if working is None or working.done() or batch.records >= max(1, most * _ENOUGH):
+                break
+            await asyncio.wait([working], timeout=pause_s)
+            fetched = await self._fetch(consumer, most - batch.records, 0)
+            pause_s = _LOOK_EVERY_S if fetched else min(pause_s * 2, _LONGEST_LOOK_S)
+        arrivals = await self._ahead_of_database(self._journal.prepare, batch)
+        self._observer("decoded")
+        return _Prepared(batch, arrivals, generation)
+
+    async def _fetch(
+        self, consumer: AIOKafkaConsumer, most: int, patience_ms: int
+    ) -> Mapping[TopicPartition, Sequence[Any]]:
         try:
             fetched: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(
-                timeout_ms=_POLL_MS, max_records=self._config.batch_events
+                timeout_ms=patience_ms, max_records=most
             )
         except KafkaError as error:
             # Without a position after a failed take-over, the consumer complains of just that: tell the cause.
@@ -260,7 +259,7 @@ class Projector(Service):
             raise self._trouble
         return fetched
 
-    async def _prepare(self, fetched: Mapping[TopicPartition, Sequence[Any]], generation: int) -> _Prepared | None:
+    async def _decode(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> Batch | None:
         by_partition = {
             tp.partition: records for tp, records in fetched.items() if records and tp.partition in self._next
         }
@@ -270,17 +269,15 @@ class Projector(Service):
         starts = {
             partition: self._expected(partition, records[0].offset) for partition, records in by_partition.items()
         }
+        let_first = self._journal.turns.let_first
+        batch: Batch = await self._ahead_of_database(
+            decode_batch, self._config.topic, by_partition, starts, self._codec, let_first
+        )
+        self._next.update({partition: span.until for partition, span in batch.spans.items()})
+        return batch
 
-        def work() -> _Prepared:
-            let_first = self._journal.turns.let_first
-            batch = decode_batch(self._config.topic, by_partition, starts, self._codec, let_first)
-            return _Prepared(batch, self._journal.prepare(batch), generation)
-
-        prepared = await asyncio.get_running_loop().run_in_executor(self._decoder, work)
-        for partition, span in prepared.batch.spans.items():
-            self._next[partition] = span.until
-        self._observer("decoded")
-        return prepared
+    async def _ahead_of_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._decoder, work, *arguments)
 
     def _expected(self, partition: int, first: int) -> int:
         expected = self._next[partition]
@@ -313,8 +310,7 @@ class Projector(Service):
 
     async def _after(self, batch: Batch, outcome: Applied, consumer: AIOKafkaConsumer) -> None:
         self._metrics.applied(outcome, batch.records)
-        self._batches += 1
-        self._collect_garbage()
+        self._collector.passed(batch.records)
         for partition, span in batch.spans.items():
             at = TopicPartition(self._config.topic, partition)
             if at in consumer.assignment():
@@ -324,13 +320,6 @@ class Projector(Service):
                 age = time.time() - span.appended_at.timestamp() if behind else 0.0
                 self._metrics.lag_seconds.labels(partition).set(max(0.0, age))
             self._applied[partition] = self._standing[partition] = span.until
-
-    def _collect_garbage(self) -> None:
-        """Between batches, and seldom: a collection walks the batch that is decoded already."""
-        if self._batches % _FULL_COLLECTION_EVERY == 0:
-            gc.collect()
-        elif self._batches % _COLLECTION_EVERY == 0:
-            gc.collect(0)
 
     # -- assignment ---------------------------------------------------------------------------------------------------
 
@@ -439,12 +428,3 @@ class Projector(Service):
 
     async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
-
-
-def _settle_interpreter() -> None:
-    # A thread that comes back from Postgres would wait 5 ms for the one that decodes, after every statement.
-    sys.setswitchinterval(_SWITCH_S)
-    # What is loaded at start never becomes garbage; scanning it again and again cost a quarter of the throughput.
-    gc.collect()
-    gc.freeze()
-    gc.disable()

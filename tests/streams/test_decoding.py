@@ -9,7 +9,7 @@ from two_hands import POLICY, SECRET, TOPIC, Log, event
 
 from customer_timeline.projections.journal import Span, appended_at
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.streams.decoding import decode_batch
+from customer_timeline.streams.decoding import decode_batch, joined
 
 CODEC = Codec(POLICY, SECRET)
 
@@ -54,3 +54,27 @@ def test_a_header_that_is_no_text_is_a_dead_letter() -> None:
     fetched[0].headers = [("recordedtime", b"\xff\xfe")]
     batch = decode_batch(TOPIC, {0: fetched}, {0: 0}, CODEC)
     assert [rejected.error.reason for rejected in batch.rejected] == ["invalid_envelope"]
+
+
+def test_what_is_fetched_piece_by_piece_is_the_batch_of_all_of_it() -> None:
+    log = Log()
+    values = [event(f"e{n}", n, "email:a@x.test") for n in range(1, 6)]
+    first, _ = log.append(0, [values[0], b"{", values[1]])
+    second, _ = log.append(1, [values[2], values[3], b""])
+    whole = decode_batch(TOPIC, {0: first, 1: second}, {0: 0, 1: 0}, CODEC)
+    pieces = [
+        decode_batch(TOPIC, {0: first[:1], 1: second[:2]}, {0: 0, 1: 0}, CODEC),
+        decode_batch(TOPIC, {0: first[1:]}, {0: 1}, CODEC),
+        decode_batch(TOPIC, {1: second[2:]}, {1: 2}, CODEC),
+    ]
+    together = joined(joined(joined(None, pieces[0]), pieces[1]), pieces[2])
+    assert together is not None
+    assert together.spans == whole.spans
+    assert together.records == whole.records
+    for part in (0, 1):
+        assert [one for one in together.placed if one.raw.partition == part] == [
+            one for one in whole.placed if one.raw.partition == part
+        ]
+    assert sorted(one.record.position for one in together.rejected) == [1, 2]
+    assert joined(whole, None) is whole
+    assert joined(None, None) is None
