@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.customer import CustomerProjection
     from customer_timeline.projections.journal import Observer
     from customer_timeline.projections.postgres.cut_reader import PostgresCutReader
+    from customer_timeline.projections.postgres.finishing import Finishing
     from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.projections.postgres.operations import OperationsJournal
     from customer_timeline.projections.postgres.partial_builder import PartialBuilder
@@ -227,17 +228,22 @@ def journal(
     observer: Observer,
     pin: ViewSetPin | None = None,
     *,
-    durable: bool = True,
+    filling: bool = False,
     place: Place | None = None,
 ) -> PostgresJournal:
-    """Writes batches of the log to Postgres; connects when it is first used."""
+    """Writes batches of the log to Postgres; connects when it is first used.
+
+    `filling`: the set is being filled, so facts may wait, and a commit need not wait for the disk.
+    """
+    from customer_timeline.projections.postgres.deferral import Deferral
     from customer_timeline.projections.postgres.journal import PostgresJournal
 
-    pin = pin or view_set_pin(settings, "customer-timeline-worker", durable=durable, place=place)
+    pin = pin or view_set_pin(settings, "customer-timeline-worker", durable=not filling, place=place)
+    projection = customer_projection(settings)
     return PostgresJournal(
         pin.connect,
         codec,
-        customer_projection(settings),
+        projection,
         settings.identity,
         settings.stages,
         version=projection_version(settings),
@@ -245,6 +251,19 @@ def journal(
         observer=observer,
         name=settings.worker_instance_id,
         belongs=pin.check,
+        deferral=Deferral(projection) if filling else None,
+    )
+
+
+def finishing(settings: Settings) -> Finishing:
+    """Puts the facts of a filled set together; connects when it runs."""
+    from customer_timeline.projections.postgres.finishing import Finishing
+
+    return Finishing(
+        lambda: connect(settings, application="customer-timeline rebuild"),
+        codec(settings),
+        customer_projection(settings),
+        settings.stages,
     )
 
 

@@ -50,7 +50,7 @@ def build_app(
     place = Place(namespace)
 
     def make_journal(observe: Observer) -> PostgresJournal:
-        return wiring.journal(settings, codec, observe, durable=not filling, place=place)
+        return wiring.journal(settings, codec, observe, filling=filling, place=place)
 
     clock = SystemClock()
     return create_app(

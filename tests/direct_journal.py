@@ -15,7 +15,8 @@ from random import Random
 
 import psycopg2
 from digest import difference, digest_of
-from generators import Sent
+from generators import Sent, shuffled
+from log_shapes import BATCHES
 from pipeline import POLICY, SCHEMA, SECRET, ZONE
 from reference.log_model import Record, reference
 
@@ -24,12 +25,14 @@ from customer_timeline.projections.customer import CustomerProjection
 from customer_timeline.projections.digest import CustomerDigest, TableDigest
 from customer_timeline.projections.postgres.digests import digest_snapshot
 from customer_timeline.projections.postgres.journal import PostgresJournal
+from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.decoding import decode_batch
 
 TOPIC = "direct"
+WAITING = ("fill_facts", "fill_cover", "fill_anchor")
 FIRST_APPEND = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -56,7 +59,8 @@ class DirectRun:
     """A log spread over the partitions of as many journals, one each, and the turns in which they work.
 
     A turn is a worker and the most records it takes; turns of a worker with nothing left are passed over. `forgetful`
-    percent of the turns begin with the worker started again, so that it remembers nothing.
+    percent of the turns begin with the worker started again, so that it remembers nothing. `filling`: as a rebuild is
+    filled, where the facts of customers come last.
     """
 
     url: str
@@ -64,6 +68,7 @@ class DirectRun:
     turns: Iterable[tuple[int, int]]
     first_append: datetime = FIRST_APPEND
     forgetful: int = 0
+    filling: bool = False
     codec: Codec = field(default_factory=lambda: Codec(POLICY, SECRET.encode()))
 
     def difference(self) -> str:
@@ -90,9 +95,13 @@ class DirectRun:
                         journals[part] = self._journal(part)
                     journals[part].apply(decode_batch(TOPIC, {part: found}, {part: at[part]}, self.codec))
                     at[part] += len(found)
+            for journal in journals:
+                journal.release(TOPIC)
         finally:
             for journal in journals:
                 journal.close()
+        if self.filling:
+            assert wiring.finishing(self._settings()).run(lambda done, count: None)
 
     def records(self) -> list[Record]:
         """The log, as the reference reads it."""
@@ -112,21 +121,36 @@ class DirectRun:
         return queues
 
     def _journal(self, partition: int) -> PostgresJournal:
-        settings = Settings(
+        journal = wiring.journal(self._settings(), self.codec, lambda step: None, filling=self.filling)
+        journal.assign(TOPIC, None, [partition])
+        return journal
+
+    def _settings(self) -> Settings:
+        return Settings(
             database_url=self.url,
             touchpoints_topic=TOPIC,
             identity_secret=SECRET,
             business_time_zone=ZONE,
         )
-        journal = wiring.journal(settings, self.codec, lambda step: None)
-        journal.assign(TOPIC, None, [partition])
-        return journal
 
     def _empty(self) -> None:
         with contextlib.closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (SCHEMA,))
             tables = [f"{SCHEMA}.{name}" for (name,) in cursor if "migration" not in name and name != "view_set"]
             cursor.execute(f"TRUNCATE {', '.join(tables)}")
+            cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'{SCHEMA}.{name}' for name in WAITING)}")
+            if self.filling:
+                cursor.execute("SELECT set_config('search_path', %s, true)", (SCHEMA,))
+                cursor.execute(named_queries("filling.sql")["make_tables"])
+
+
+def drawn(url: str, log: list[Sent], seed: int) -> DirectRun:
+    """A way of the log through the workers."""
+    random = Random(seed)
+    workers = random.randint(1, 3)
+    placed = [(random.randrange(workers), sent) for sent in shuffled(log, seed, twice_percent=10)]
+    turns = random_turns(random, workers, random.choice(BATCHES))
+    return DirectRun(url, placed, turns, forgetful=random.choice((0, 0, 30)))
 
 
 def _instant(milliseconds: int) -> datetime:

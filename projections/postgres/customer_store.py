@@ -45,19 +45,28 @@ class CustomerStore:
         """Write the customers of `settlement`; `events` are the batch's new ones by customer_id, `now_us` is when the
         log took the last of them in. Returns how many rows.
         """
-        rows = [
-            self._row(plan, events.get(plan.customer_id, ()), now_us)
-            for plan in settlement.plans.values()
-            if plan.customer_id in events or not _unchanged(plan)
-        ]
+        rows = []
+        for plan in settlement.plans.values():
+            if plan.customer_id in events or not unchanged(plan):
+                added = events.get(plan.customer_id, ())
+                rows.append(self._row(plan, self._facts(plan, added, now_us), added, now_us))
         self._observe("folded")
         if settlement.deleted:
             self._cursor.execute(self._sql["delete_customers"], {"ids": uuid_array(settlement.deleted)})
+        self._put(rows)
+        return len(rows)
+
+    def write_whole(self, customers: Iterable[tuple[CustomerPlan, CustomerFacts]], now_us: int) -> int:
+        """Write customers of whom all is known: their rows hold no facts yet. Returns how many."""
+        rows = [self._row(plan, facts, (), now_us) for plan, facts in customers]
+        self._put(rows)
+        return len(rows)
+
+    def _put(self, rows: Sequence[str]) -> None:
         if rows:
             copy_rows(self._cursor, self._sql["copy_incoming_customer"], rows)
             self._cursor.execute(self._sql["write_customers"])
         self._partials.note()
-        return len(rows)
 
     def clear(self) -> None:
         """Forget the customer rows of an earlier part of this transaction's batch."""
@@ -81,8 +90,7 @@ class CustomerStore:
             projection.apply(facts, event)
         return facts
 
-    def _row(self, plan: CustomerPlan, events: Sequence[DecodedEvent], now_us: int) -> str:
-        facts = self._facts(plan, events, now_us)
+    def _row(self, plan: CustomerPlan, facts: CustomerFacts, events: Sequence[DecodedEvent], now_us: int) -> str:
         columns = self._projection.columns(facts)
         self._partials.written(plan, columns.events, len(events), now_us)
         return (
@@ -125,7 +133,7 @@ class CustomerStore:
         return schedule, orjson.dumps(encoded(schedule)).decode()
 
 
-def _unchanged(plan: CustomerPlan) -> bool:
+def unchanged(plan: CustomerPlan) -> bool:
     """True where the locked row already says all that the plan says."""
     if plan.refold is not None or len(plan.combine) != 1:
         return False

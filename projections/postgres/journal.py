@@ -30,9 +30,11 @@ from customer_timeline.projections.journal import (
     RefusedError,
     Rejected,
 )
+from customer_timeline.projections.postgres.batch_outcome import Outcome
 from customer_timeline.projections.postgres.customer_store import CustomerStore
+from customer_timeline.projections.postgres.deferral import Deferral, UnfinishedCustomers
 from customer_timeline.projections.postgres.errors import refusal_of, translated, translating
-from customer_timeline.projections.postgres.identity_decision import IdentityChange, Settlement
+from customer_timeline.projections.postgres.identity_decision import Settlement
 from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
 from customer_timeline.projections.postgres.partial_store import PartialStore
@@ -66,7 +68,7 @@ class PostgresJournal:
     `version` is the projection version of this worker's code and settings; tables of another are refused. `observer` is
     told the name of each step as it ends (see `streams.steps`). `name`: the worker's, where it has one of its own.
     `belongs` is asked first in every transaction: it raises where the connection does not lead to the worker's tables
-    (see `ViewSetPin`).
+    (see `ViewSetPin`). `deferral`: holds facts back while the set is one that is filled.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class PostgresJournal:
         observer: Observer = _unobserved,
         name: str | None = None,
         belongs: Callable[[Cursor], None] = lambda cursor: None,
+        deferral: Deferral | None = None,
     ) -> None:
         self._connect = connect
         self._codec = codec
@@ -93,6 +96,7 @@ class PostgresJournal:
         self._details = details
         self._observer = observer
         self._belongs = belongs
+        self._deferral = deferral
         self._sql = named_queries("projector.sql")
         self._name = WorkerName(name, self._sql)
         self._memory = IdentityMemory()
@@ -139,6 +143,8 @@ class PostgresJournal:
                 assignments[part] = Assignment(part, next_offset, epoch)
         self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
         self._epochs.update({(topic, part): one.epoch for part, one in assignments.items()})
+        if self._deferral is not None:
+            self._deferral.assigned(topic, assignments.values())
         return assignments
 
     def release(self, topic: str) -> None:
@@ -147,6 +153,7 @@ class PostgresJournal:
         self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
         if not held:
             return
+        self._flush()
         with self._transaction() as session:
             session.cursor.execute(
                 self._sql["release"], {"topic": topic, "parts": list(held), "epochs": list(held.values())}
@@ -189,9 +196,11 @@ class PostgresJournal:
         self._seconds = {}
         self._last_step = time.perf_counter()
         dead = Counter(str(rejected.error.reason) for rejected in batch.rejected)
+        if self._deferral is not None:
+            self._deferral.begin()
         with self._transaction() as session:
             self._step("begun")
-            outcome = _Outcome(duplicates=duplicates)
+            outcome = Outcome(duplicates=duplicates)
             if arrivals:
                 self._store(session, arrivals, batch, outcome)
             for rejected in batch.rejected:
@@ -203,12 +212,16 @@ class PostgresJournal:
             self._advance(session, batch)
             self._step("fenced")
         self._step("committed")
+        if self._deferral is not None:
+            self._deferral.passed(batch.topic, batch.spans)
+            if self._deferral.full:
+                self._flush()
         self._memory.trim()
         return Applied(
             outcome.new, outcome.duplicates, outcome.replaced, dict(dead), outcome.customers, dict(self._seconds)
         )
 
-    def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: _Outcome) -> None:
+    def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: Outcome) -> None:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
         session.cursor.execute(f"SAVEPOINT {HALF}")
         try:
@@ -228,6 +241,14 @@ class PostgresJournal:
             return
         session.cursor.execute(f"RELEASE SAVEPOINT {HALF}")
         outcome.add(stored, settlement, customers)
+        if self._deferral is not None:
+            self._deferral.stored(stored)
+
+    def _flush(self) -> None:
+        """Write what is held back."""
+        if self._deferral is not None:
+            with self._transaction() as session:
+                self._deferral.flush(session.cursor)
 
     def _write(
         self, session: _Session, arrivals: Mapping[str, Arrival], appended_at: datetime
@@ -246,7 +267,8 @@ class PostgresJournal:
                 by_customer.setdefault(settlement.home[holder], []).append(event)
             else:
                 nobodys.append(event)
-        session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
+        if self._deferral is None:
+            session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
         return stored, settlement, session.customers.write(settlement, by_customer, now_us)
 
     def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
@@ -277,7 +299,7 @@ class PostgresJournal:
             self._bury(session, batch.topic, Rejected(Record.of(placed.raw), refusal))
         return len(refused)
 
-    def _announce(self, session: _Session, outcome: _Outcome, batch: Batch) -> None:
+    def _announce(self, session: _Session, outcome: Outcome, batch: Batch) -> None:
         """Outbox rows: customers that are now under another id. New touchpoints are not announced: the topic of changes
         is for what is rare and worth acting on, and the timeline tells the rest.
         """
@@ -395,25 +417,6 @@ class PostgresJournal:
         self._observer(name)
 
 
-class _Outcome:
-    """What the halves of a batch did, added up."""
-
-    def __init__(self, duplicates: int) -> None:
-        self.new = 0
-        self.duplicates = duplicates
-        self.replaced = 0
-        self.customers = 0
-        self.changes: list[IdentityChange] = []
-        self.unstorable: list[tuple[str, str]] = []
-
-    def add(self, stored: Stored, settlement: Settlement, customers: int) -> None:
-        self.new += len(stored.new)
-        self.duplicates += stored.duplicates
-        self.replaced += len(stored.replaced)
-        self.customers += customers
-        self.changes.extend(settlement.changes)
-
-
 class _Session:
     """One connection and the stores that live on it."""
 
@@ -435,7 +438,15 @@ class _Session:
         self.things = ThingStore(self.cursor, sql, self.timeline)
         self.identity = IdentityStore(self.cursor, sql, journal._policy, self.timeline, journal._memory, observe)
         self.partials = PartialStore(self.cursor, sql, journal._projection, self.timeline)
-        self.customers = CustomerStore(self.cursor, sql, journal._projection, journal._rules, self.partials, observe)
+        self.customers: CustomerStore | UnfinishedCustomers
+        if journal._deferral is not None and not journal._deferral.concerns(self.cursor):
+            journal._deferral = None
+        if journal._deferral is not None:
+            self.customers = UnfinishedCustomers(self.cursor, sql, journal._deferral)
+        else:
+            self.customers = CustomerStore(
+                self.cursor, sql, journal._projection, journal._rules, self.partials, observe
+            )
         connection.commit()
 
     def close(self) -> None:

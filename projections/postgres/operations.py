@@ -17,7 +17,8 @@ import orjson
 from customer_timeline.projections.dead_letters import read_again
 from customer_timeline.projections.journal import Batch, Placed, Span, TransientStorageError
 from customer_timeline.projections.operations import OperationApplied, OperationRecord
-from customer_timeline.projections.postgres.journal import PostgresJournal, _Outcome, _Session
+from customer_timeline.projections.postgres.batch_outcome import Outcome
+from customer_timeline.projections.postgres.journal import PostgresJournal, _Session
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.timeline_store import arrivals_of
 from customer_timeline.schemas.decoded import to_micros
@@ -153,7 +154,7 @@ class OperationsJournal(PostgresJournal):
         span = Span(operation.position, operation.position + 1, operation.appended_at)
         batch = Batch(operation.topic, placed, (), {0: span})
         arrivals, duplicates = arrivals_of(placed, self._codec.canonical_hash)
-        outcome = _Outcome(duplicates=duplicates)
+        outcome = Outcome(duplicates=duplicates)
         self._store(session, arrivals, batch, outcome)
         self._announce(session, outcome, batch)
         refused = dict(outcome.unstorable)

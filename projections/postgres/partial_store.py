@@ -119,6 +119,8 @@ class PartialStore:
                     "due": [self._due.get(customer_id) for customer_id in customers],
                 },
             )
+        self._until.clear()
+        self._due.clear()
 
 
 def new_gen() -> int:

@@ -36,8 +36,8 @@ _STEADY_S, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 1.0, 30.0
 
 
 class Progress(NamedTuple):
-    """How far it is. `phase`: filling, indexing or following. Positions added up over the partitions; `rate` a second,
-    None while it is not known.
+    """How far it is. `phase`: filling, customers, an index or following. Positions added up over the partitions; `rate`
+    a second, None while it is not known.
     """
 
     phase: str
@@ -76,6 +76,7 @@ class Filling:
             while not self._caught_up("filling"):
                 _refuse_ended(children)
                 time.sleep(_LOOK_EVERY_S)
+        self._finish()
         self._index()
 
     def follow(self) -> None:
@@ -104,6 +105,14 @@ class Filling:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+    def _finish(self) -> None:
+        """Put the facts together that wait by anchor."""
+
+        def told(done: int, count: int) -> None:
+            self._told(Progress("customers", done, count, None))
+
+        wiring.finishing(self._settings.model_copy(update={"database_schema": self._schema_now()})).run(told)
 
     def _index(self) -> None:
         def told(name: str, number: int, count: int) -> None:

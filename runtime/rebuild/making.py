@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg2.sql import SQL, Identifier
 
+from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.runtime.rebuild.sets import RebuildError, exists, schema_of, settings_of, size_of, transaction
 from customer_timeline.runtime.settings import Settings, is_loopback
@@ -104,6 +105,7 @@ def make(settings: Settings, *, force: bool, told: Callable[[str], None]) -> boo
         if cursor.fetchone() == ("",):
             cursor.execute("UPDATE view_set SET consumer_suffix = '-' || left(set_id::text, 8)")
             _leave_out_indexes(cursor, schema)
+            cursor.execute(named_queries("filling.sql")["make_tables"])
     return there
 
 

@@ -6,27 +6,17 @@ A history that went wrong is cut down and stays here, written out.
 from __future__ import annotations
 
 import json
-from random import Random
 from typing import Any
 
 import pytest
-from direct_journal import DirectRun, random_turns
-from generators import Sent, Shape, seeded_log, shuffled
-from log_shapes import BATCHES, CROWDED, SPELLED, TINY, WIDE
+from direct_journal import DirectRun, drawn
+from generators import Sent, Shape, seeded_log
+from log_shapes import CROWDED, SPELLED, TINY, WIDE
 
 
 def run(url: str, seed: int, shape: Shape) -> str:
     """One history: its log, its order, the workers, their batches and their turns are drawn from the seed."""
     return drawn(url, seeded_log(seed, shape), seed).difference()
-
-
-def drawn(url: str, log: list[Sent], seed: int) -> DirectRun:
-    """A way of the log through the workers."""
-    random = Random(seed)
-    workers = random.randint(1, 3)
-    placed = [(random.randrange(workers), sent) for sent in shuffled(log, seed, twice_percent=10)]
-    turns = random_turns(random, workers, random.choice(BATCHES))
-    return DirectRun(url, placed, turns, forgetful=random.choice((0, 0, 30)))
 
 
 @pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])

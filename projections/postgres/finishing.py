@@ -1,0 +1,107 @@
+"""The last step of filling a set: customers get the facts that waited for them by anchor (see `deferral`).
+
+Interrupted at any point it starts over, from what waits: until the end nothing of that is taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.postgres.customer_store import CustomerStore
+from customer_timeline.projections.postgres.identity_decision import CustomerPlan
+from customer_timeline.projections.postgres.partial_store import PartialStore
+from customer_timeline.projections.postgres.sql import named_queries
+from customer_timeline.projections.postgres.timeline_store import TimelineStore
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.schemas.codec import Codec
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+_CHUNK: Final = 2_000
+_FETCH: Final = 5_000
+
+
+class Finishing:
+    """`connect` opens connections to the set; no worker may write to it meanwhile."""
+
+    def __init__(
+        self, connect: Callable[[], Connection], codec: Codec, projection: CustomerProjection, rules: StageRules
+    ) -> None:
+        self._connect = connect
+        self._codec = codec
+        self._projection = projection
+        self._rules = rules
+        self._sql = named_queries("filling.sql")
+
+    def run(self, told: Callable[[int, int], None]) -> bool:
+        """Write the facts of all customers; `told` how many of how many. Returns False where nothing waited."""
+        with closing(self._connect()) as reading, closing(self._connect()) as writing:
+            with reading, reading.cursor() as cursor:
+                cursor.execute(self._sql["has_tables"])
+                if cursor.fetchone() != (True,):
+                    return False
+                self._prepare(cursor)
+                cursor.execute("SELECT count(*) FROM customer")
+                (count,) = cursor.fetchone() or (0,)
+                cursor.execute(self._sql["appended_at"])
+                (now_us,) = cursor.fetchone() or (0,)
+            with writing:
+                self._write(reading, writing, now_us or 0, lambda done: told(done, count))
+            with writing, writing.cursor() as cursor:
+                cursor.execute(self._sql["drop_tables"])
+        return True
+
+    def _prepare(self, cursor: Cursor) -> None:
+        cursor.execute("SET work_mem = '256MB'")
+        cursor.execute(self._sql["make_anchors"])
+        cursor.execute(self._sql["uncovered"])
+        if cursor.fetchall():
+            # A worker was killed, or the server: what was in memory is lost, what it was made of is not.
+            cursor.execute(self._sql["spoil_all"])
+        cursor.execute(self._sql["analyze"])
+
+    def _write(self, reading: Connection, writing: Connection, now_us: int, told: Callable[[int], None]) -> None:
+        sql = named_queries("projector.sql")
+        with writing.cursor() as cursor, reading, reading.cursor(name="waiting") as waiting:
+            cursor.execute("SET synchronous_commit = off")
+            timeline = TimelineStore(cursor, sql, self._codec)
+            partials = PartialStore(cursor, sql, self._projection, timeline)
+            store = CustomerStore(cursor, sql, self._projection, self._rules, partials, lambda step: None)
+            waiting.itersize = _FETCH
+            waiting.execute(self._sql["waiting"])
+            customers, done = self._customers(waiting, timeline), 0
+            while written := store.write_whole(islice(customers, _CHUNK), now_us):
+                writing.commit()
+                done += written
+                told(done)
+
+    def _customers(
+        self, rows: Iterable[tuple[Any, ...]], timeline: TimelineStore
+    ) -> Iterator[tuple[CustomerPlan, CustomerFacts]]:
+        for (customer_id, gen, contested), found in groupby(rows, key=itemgetter(0, 1, 2)):
+            plan = CustomerPlan(customer_id, gen, contested, (), None)
+            yield plan, self._facts([row[3:] for row in found], timeline)
+
+    def _facts(self, parts: Iterable[tuple[Any, ...]], timeline: TimelineStore) -> CustomerFacts:
+        projection = self._projection
+        facts: CustomerFacts | None = None
+        single = []
+        for encoded, event, recorded_at in parts:
+            if event is not None:
+                single.append(timeline.decode_stored(event, recorded_at))
+            elif encoded is not None and facts is None:
+                facts = projection.decode(encoded)
+            elif encoded is not None and facts is not None:
+                projection.combine(facts, projection.decode(encoded))
+        if facts is None:
+            facts = projection.initial()
+        for event in single:
+            projection.apply(facts, event)
+        return facts
