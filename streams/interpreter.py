@@ -7,7 +7,8 @@ import sys
 from typing import Final
 
 _SWITCH_S: Final = 0.0005
-_COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 100_000, 2_000_000  # records
+_COLLECTION_EVERY, _FULL_COLLECTION_EVERY = 500_000, 5_000_000  # records
+_IDLE_EVERY_S: Final = 60.0
 
 
 def settle() -> None:
@@ -21,7 +22,7 @@ def settle() -> None:
 
 
 class Collector:
-    """Collects between batches, and seldom: a collection walks the batch that is decoded already.
+    """Collects seldom: hardly anything that a batch leaves behind is a cycle, and a collection walks all that lives.
 
     Records are counted, not batches: a worker that keeps up has many small ones, and events that wait behind a
     collection each time.
@@ -29,6 +30,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._records = 0
+        self._idle_at = 0.0
 
     def passed(self, records: int) -> None:
         """A batch of `records` is applied."""
@@ -37,3 +39,9 @@ class Collector:
             gc.collect()
         elif before // _COLLECTION_EVERY < self._records // _COLLECTION_EVERY:
             gc.collect(0)
+
+    def idle(self, now_s: float) -> None:
+        """Nothing is to be done at `now_s` (monotonic): what polling leaves behind goes now, once a minute."""
+        if now_s - self._idle_at > _IDLE_EVERY_S:
+            self._idle_at = now_s
+            gc.collect(1)

@@ -208,6 +208,7 @@ class Projector(Service):
                     await self._tell_kafka(consumer)
                     if working is None:
                         await self._pass_time(consumer)
+                        self._collector.idle(loop.time())
                 if loop.time() - checked_at > _TOPIC_CHECK_EVERY_S:
                     checked_at = told_at = loop.time()
                     await self._check_topic()

@@ -55,7 +55,7 @@ COMMENT ON TABLE fill_anchor IS 'While a set is filled: whose the events at each
 ANALYZE fill_facts;
 ANALYZE fill_anchor
 
--- waiting: every customer with all that its facts are made of, in id order
+-- waiting: a share of the customers, each with all that its facts are made of, in id order
 WITH spoilt AS MATERIALIZED (SELECT DISTINCT anchor_id FROM fill_facts WHERE facts IS NULL)
 SELECT c.customer_id::text, c.gen, c.contested, w.facts, w.event, w.recorded_at
 FROM customer AS c
@@ -63,11 +63,13 @@ LEFT JOIN (
     SELECT a.customer_id, f.facts::text AS facts, NULL AS event, NULL::timestamptz AS recorded_at
     FROM fill_anchor AS a JOIN fill_facts AS f USING (anchor_id)
     WHERE f.facts IS NOT NULL AND NOT EXISTS (SELECT FROM spoilt WHERE spoilt.anchor_id = f.anchor_id)
+        AND a.customer_id BETWEEN %(first)s AND %(last)s
     UNION ALL
     SELECT a.customer_id, NULL, t.event::text, t.recorded_at
     FROM spoilt JOIN fill_anchor AS a USING (anchor_id) JOIN timeline AS t USING (anchor_id)
-    WHERE t.listed
+    WHERE t.listed AND a.customer_id BETWEEN %(first)s AND %(last)s
 ) AS w USING (customer_id)
+WHERE c.customer_id BETWEEN %(first)s AND %(last)s
 ORDER BY c.customer_id
 
 -- appended_at: when the log took in the last record that is applied

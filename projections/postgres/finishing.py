@@ -10,6 +10,7 @@ from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
 from customer_timeline.projections.postgres.customer_store import CustomerStore
@@ -22,14 +23,17 @@ from customer_timeline.schemas.codec import Codec
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 _CHUNK: Final = 2_000
 _FETCH: Final = 5_000
+_IDS: Final = 1 << 128  # ids are spread evenly over all of them
 
 
 class Finishing:
-    """`connect` opens connections to the set; no worker may write to it meanwhile."""
+    """`prepare`, then `write` for every share, by as many processes as there are cores, then `end`.
+
+    `connect` opens connections to the set; no worker may write to it meanwhile.
+    """
 
     def __init__(
         self, connect: Callable[[], Connection], codec: Codec, projection: CustomerProjection, rules: StageRules
@@ -40,47 +44,53 @@ class Finishing:
         self._rules = rules
         self._sql = named_queries("filling.sql")
 
-    def run(self, told: Callable[[int, int], None]) -> bool:
-        """Write the facts of all customers; `told` how many of how many. Returns False where nothing waited."""
-        with closing(self._connect()) as reading, closing(self._connect()) as writing:
-            with reading, reading.cursor() as cursor:
-                cursor.execute(self._sql["has_tables"])
-                if cursor.fetchone() != (True,):
-                    return False
-                self._prepare(cursor)
-                cursor.execute("SELECT count(*) FROM customer")
-                (count,) = cursor.fetchone() or (0,)
-                cursor.execute(self._sql["appended_at"])
-                (now_us,) = cursor.fetchone() or (0,)
-            with writing:
-                self._write(reading, writing, now_us or 0, lambda done: told(done, count))
-            with writing, writing.cursor() as cursor:
-                cursor.execute(self._sql["drop_tables"])
-        return True
+    def prepare(self) -> int | None:
+        """Look at all that waits. Returns how many customers there are; None where nothing waits in this set."""
+        with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(self._sql["has_tables"])
+            if cursor.fetchone() != (True,):
+                return None
+            cursor.execute(self._sql["make_anchors"])
+            cursor.execute(self._sql["uncovered"])
+            if cursor.fetchall():
+                # A worker was killed, or the server: what was in memory is lost, what it was made of is not.
+                cursor.execute(self._sql["spoil_all"])
+            cursor.execute(self._sql["analyze"])
+            cursor.execute("SELECT count(*) FROM customer")
+            (count,) = cursor.fetchone() or (0,)
+            return int(count)
 
-    def _prepare(self, cursor: Cursor) -> None:
-        cursor.execute("SET work_mem = '256MB'")
-        cursor.execute(self._sql["make_anchors"])
-        cursor.execute(self._sql["uncovered"])
-        if cursor.fetchall():
-            # A worker was killed, or the server: what was in memory is lost, what it was made of is not.
-            cursor.execute(self._sql["spoil_all"])
-        cursor.execute(self._sql["analyze"])
-
-    def _write(self, reading: Connection, writing: Connection, now_us: int, told: Callable[[int], None]) -> None:
+    def write(self, share: int, shares: int, told: Callable[[int], None]) -> None:
+        """Write the facts of one of `shares` shares of the customers, from 0; `told` how many so far."""
         sql = named_queries("projector.sql")
-        with writing.cursor() as cursor, reading, reading.cursor(name="waiting") as waiting:
-            cursor.execute("SET synchronous_commit = off")
+        with (
+            closing(self._connect()) as reading,
+            closing(self._connect()) as writing,
+            reading,
+            writing,
+            reading.cursor(name="waiting") as waiting,
+            writing.cursor() as cursor,
+        ):
+            cursor.execute(self._sql["appended_at"])
+            (now_us,) = cursor.fetchone() or (None,)
             timeline = TimelineStore(cursor, sql, self._codec)
             partials = PartialStore(cursor, sql, self._projection, timeline)
             store = CustomerStore(cursor, sql, self._projection, self._rules, partials, lambda step: None)
+            with reading.cursor() as settings:
+                settings.execute("SET LOCAL work_mem = '256MB'")
             waiting.itersize = _FETCH
-            waiting.execute(self._sql["waiting"])
+            first, last = _IDS * share // shares, _IDS * (share + 1) // shares - 1
+            waiting.execute(self._sql["waiting"], {"first": str(UUID(int=first)), "last": str(UUID(int=last))})
             customers, done = self._customers(waiting, timeline), 0
-            while written := store.write_whole(islice(customers, _CHUNK), now_us):
+            while written := store.write_whole(islice(customers, _CHUNK), now_us or 0):
                 writing.commit()
                 done += written
                 told(done)
+
+    def end(self) -> None:
+        """Nothing waits any more: every share is written."""
+        with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(self._sql["drop_tables"])
 
     def _customers(
         self, rows: Iterable[tuple[Any, ...]], timeline: TimelineStore

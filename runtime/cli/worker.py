@@ -18,6 +18,7 @@ def worker(
     instance: str | None = typer.Option(None, "--instance", help="Name of this worker, unique in its group."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="Port of Prometheus metrics."),
     filling: bool = typer.Option(False, "--filling", hidden=True, help="For `rebuild start`: no sweeper."),
+    finishing: str | None = typer.Option(None, "--finishing", hidden=True, help="For `rebuild start`: 0/2 of all."),
     namespace: int | None = typer.Option(None, "--namespace", hidden=True, help="For `rebuild start`: schema by oid."),
 ) -> None:
     """Run one worker: it shares the partitions with the others of its group, and stops cleanly on Ctrl-C or SIGTERM."""
@@ -26,7 +27,20 @@ def worker(
     given = {"worker_instance_id": instance, "metrics_port": metrics_port}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings.log_level, settings.log_format)
+    if finishing is not None:
+        finish(settings, finishing)
+        return
     sys.exit(run_worker(settings, filling=filling, namespace=namespace))
+
+
+def finish(settings: Settings, share: str) -> None:
+    """Put together the facts of one of several equal shares of all customers, such as 0/2."""
+    from customer_timeline.runtime import wiring
+    from customer_timeline.streams import interpreter
+
+    interpreter.settle()
+    number, _, count = share.partition("/")
+    wiring.finishing(settings).write(int(number), int(count), lambda done: print(done, flush=True))
 
 
 def run_worker(settings: Settings, *, filling: bool = False, namespace: int | None = None) -> int:
@@ -46,7 +60,14 @@ def run_worker(settings: Settings, *, filling: bool = False, namespace: int | No
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr=settings.metrics_host, registry=registry)
     app = build_app(settings, registry, filling=filling, namespace=namespace)
-    process = faust.Worker(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
+
+    class Process(faust.Worker):
+        """A Faust worker that ends when its services have."""
+
+        async def _sentinel_task(self) -> None:
+            """Nothing to wait for any more: the inherited one sleeps a second before the loop is closed."""
+
+    process = Process(app, loglevel="WARNING", quiet=True, override_logging=False, redirect_stdouts=False)
     process.spinner = None  # it would print terminal codes between the log lines
     try:
         process.execute_from_commandline()

@@ -136,6 +136,10 @@ class GuardedProcess:
             except ProcessLookupError:
                 return
 
+    def ask_to_stop(self) -> None:
+        """Begin to stop the child in its orderly way, without waiting: `stop` waits."""
+        self.signal(self._stop_signal)
+
     def stop(self, number: Signals | None = None) -> None:
         """Stop the child in its orderly way and wait until it is gone; it is killed after its grace."""
         self.signal(number or self._stop_signal)

@@ -108,11 +108,19 @@ class Filling:
 
     def _finish(self) -> None:
         """Put the facts together that wait by anchor."""
-
-        def told(done: int, count: int) -> None:
-            self._told(Progress("customers", done, count, None))
-
-        wiring.finishing(self._settings.model_copy(update={"database_schema": self._schema_now()})).run(told)
+        finishing = wiring.finishing(self._settings.model_copy(update={"database_schema": self._schema_now()}))
+        count = finishing.prepare()
+        if count is None:
+            return
+        shares = [["--finishing", f"{number}/{self._workers}"] for number in range(self._workers)]
+        with self._children(shares, filling=False) as children:
+            while any(child.running for child in children):
+                self._told(Progress("customers", sum(_said(child.log) for child in children), count, None))
+                time.sleep(_LOOK_EVERY_S)
+            for child in children:
+                if child.returncode != 0:
+                    raise RebuildError(_ended(child))
+        finishing.end()
 
     def _index(self) -> None:
         def told(name: str, number: int, count: int) -> None:
@@ -179,19 +187,27 @@ class Filling:
 
     @contextmanager
     def _running(self, count: int, *, filling: bool) -> Iterator[list[GuardedProcess]]:
-        """Workers on the set, stopped at the end; killed with this process, however it ends."""
+        """Workers on the set, stopped at the end."""
+        words = [["--namespace", str(self._pin.namespace), *(["--filling"] if filling else [])]] * count
+        with self._children(words, filling=filling) as children:
+            yield children
+
+    @contextmanager
+    def _children(self, words: Sequence[Sequence[str]], *, filling: bool) -> Iterator[list[GuardedProcess]]:
+        """A worker for each of `words`, stopped at the end; killed with this process, however it ends."""
         folder = Path(tempfile.mkdtemp(prefix="customer-timeline-rebuild-"))
         schema = self._schema_now()
         children: list[GuardedProcess] = []
         try:
-            for number in range(count):
+            for number, own in enumerate(words):
                 name = f"rebuild-{number}"
-                command = [*_ENTRY, "worker", "--instance", name, "--namespace", str(self._pin.namespace)]
-                command += ["--filling"] if filling else []
+                command = [*_ENTRY, "worker", "--instance", name, *own]
                 environment = self._environment(schema, filling=filling)
                 children.append(GuardedProcess(command, log=folder / f"{name}.log", env=environment, grace_s=60))
             yield children
         finally:
+            for child in children:
+                child.ask_to_stop()
             for child in children:
                 child.stop()
             shutil.rmtree(folder, ignore_errors=True)
@@ -220,10 +236,20 @@ def _complaint(log: Path) -> str:
 def _refuse_ended(children: list[GuardedProcess]) -> None:
     for child in children:
         if not child.running:
-            raise RebuildError(
-                f"A worker of the rebuild ended (code {child.returncode}): {_complaint(child.log)} Nothing is lost: "
-                f"`customer-timeline rebuild start` goes on where it was."
-            )
+            raise RebuildError(_ended(child))
+
+
+def _ended(child: GuardedProcess) -> str:
+    return (
+        f"A worker of the rebuild ended (code {child.returncode}): {_complaint(child.log)} Nothing is lost: "
+        f"`customer-timeline rebuild start` goes on where it was."
+    )
+
+
+def _said(log: Path) -> int:
+    """The last number that a child printed."""
+    numbers = [line for line in log.read_text(errors="replace").split() if line.isdigit()] if log.exists() else []
+    return int(numbers[-1]) if numbers else 0
 
 
 def start(
