@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 
 RESULTS = Path(__file__).resolve().parent / "results"
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "performance.md"
+_AIMS = "Aims"
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 # What issue-sized aims say; a figure below its aim is shown as such, never hidden.
@@ -76,7 +78,7 @@ _TABLES: tuple[tuple[str, str, Sequence[str], Callable[[Mapping[str, Any]], Row]
     (
         "rebuild",
         "A rebuild from the beginning of the log, by two processes, indexes included",
-        ("events", "one live worker, events/s", "rebuild, events/s", "to the worker", "indexes, share of the time"),
+        ("events", "one live worker, events/s", "rebuild, events/s", "to the worker", "after the last event, share"),
         lambda found: (
             f"{found['events']:,}",
             f"{found['worker_per_s']:,}",
@@ -104,11 +106,32 @@ def write(name: str, result: Mapping[str, Any]) -> tuple[Path, Path]:
 
 
 def publish_figures(result: Mapping[str, Any]) -> None:
-    """Put the tables of `result` between the marks of docs/explanation/performance.md."""
+    """Put the tables of `result` between the marks of docs/explanation/performance.md, in the place of those of before;
+    tables of parts that were not measured stay.
+    """
     text = _PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(_BEGIN)
-    _, _, tail = rest.partition(_END)
-    _PAGE.write_text(f"{head}{_BEGIN}\n\n{markdown(result)}\n{_END}{tail}", encoding="utf-8")
+    before, _, tail = rest.partition(_END)
+    _PAGE.write_text(f"{head}{_BEGIN}\n\n{merged(before, markdown(result))}\n{_END}{tail}", encoding="utf-8")
+
+
+def merged(before: str, now: str) -> str:
+    """Two pages of tables as one: by title, and the table of aims row by row, what is new in the place of the old."""
+    stood, came = _sections(before), _sections(now)
+    if _AIMS in stood and _AIMS in came:
+        rows = {line.split("|")[1]: line for part in (stood, came) for line in part[_AIMS].splitlines()[2:]}
+        came[_AIMS] = "\n".join([*came[_AIMS].splitlines()[:2], *rows.values()])
+    together = {**stood, **came}
+    aims = together.pop(_AIMS, None)
+    parts = [f"**{title}**\n\n{body}" if title else body for title, body in together.items()]
+    return "\n\n".join([*parts, *([f"**{_AIMS}**\n\n{aims}"] if aims else [])]) + "\n"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Tables by title; under the empty one, what stands before the first."""
+    first, *rest = re.split(r"^\*\*(.+)\*\*$", page, flags=re.MULTILINE)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return {"": first.strip(), **{title: body.strip() for title, body in pairs}}
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -122,7 +145,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     ]
     judged = verdicts(result)
     if judged:
-        parts.append(_titled("Aims", ("figure", "aim", "reached", ""), judged))
+        parts.append(_titled(_AIMS, ("figure", "aim", "reached", ""), judged))
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report import figures, markdown, verdicts
+from benchmarks.report import figures, markdown, merged, verdicts
 
 
 def contender(key: str, rate: float) -> dict[str, Any]:
@@ -67,3 +67,17 @@ def test_what_misses_its_aim_is_said_to() -> None:
 def test_the_page_shows_how_many_times_faster_than_each_peer() -> None:
     assert "| a shared value in every event | 440.0 | 2.2 |" in markdown(RESULT)
     assert "| (d) d | 16,000 | 1 to 2 | 1.0 | 1.0 | 1 | 1.50 |" in markdown(RESULT)
+
+
+def test_a_part_that_is_measured_again_takes_the_place_of_its_tables_and_the_others_stay() -> None:
+    again = {key: RESULT[key] for key in ("machine", "parameters")}
+    again["freshness"] = [{"rate": 5_000, "p50_ms": 30.0, "p99_ms": 70.0, "events": 10}]
+    page = merged(markdown(RESULT), markdown(again))
+    assert "| 5,000/s | 30.0 | 70.0 | 10 |" in page
+    assert "| 5,000/s | 20.0 |" not in page
+    assert page.count("**Aims**") == 1
+    assert "| freshness p50 at 5,000/s, ms | ≤ 25 | 30.00 | not met |" in page
+    assert "| freshness p99 at 5,000/s, ms | ≤ 75 | 70.00 | met |" in page
+    assert "| one worker, events/s | ≥ 20,000 | 24,000 | met |" in page
+    assert "**Steady state**" in page
+    assert merged(page, markdown(again)) == page
