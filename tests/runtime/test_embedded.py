@@ -39,8 +39,11 @@ def _gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     # A zombie is gone; it waits for its parent to look at it.
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it went meanwhile
+        return True
+    return status.rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def _write(url: str, value: int) -> None:
