@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 
-from customer_timeline.api import documentation, problems
+from customer_timeline.api import documentation, failing
 from customer_timeline.api.answering import Answering
 from customer_timeline.api.config import ApiConfig
 from customer_timeline.api.customers import customers_router
@@ -51,7 +51,7 @@ def create_app(reader: TimelineReader, past_reader: CutReader, config: ApiConfig
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    problems.install(app)
+    failing.install(app)
     answering = Answering(reader, past_reader, config)
     # Every read of customers can wait for a write of the caller's own.
     waits = [Depends(own_write(waiter, config.now_us))]

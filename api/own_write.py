@@ -1,7 +1,6 @@
 """Reading one's own write: how a read asks to wait for positions, and what it is told where it may not go on.
 
-One dependency of the router, so every read of customers takes them, those added later too. The command line uses the
-same verdicts.
+One dependency of the router, so every read of customers takes them, those added later too.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Header, Query, Request
 from pydantic import Field
@@ -22,19 +21,15 @@ from customer_timeline.api.problems import (
     POSITION_OF_ANOTHER_LOG,
     ProblemError,
 )
+from customer_timeline.api.standing import DEFAULT_WAIT_S, MAX_WAIT_S, problem_of
 from customer_timeline.api.waiting import PositionWaiter
-from customer_timeline.projections.progress import BecameDeadLetter, NotYet, OfAnotherLog, Standing, Verdict
 from customer_timeline.schemas.position_token import MAX_LENGTH, PositionToken
 
-DEFAULT_WAIT_S: Final = 2.0
-# Well below the time-outs of proxies and clients, and no longer than a server that stops lets its requests go on.
-MAX_WAIT_S: Final = 10.0
 MAX_TOKENS: Final = 16
 AFTER_HEADER: Final = "Timeline-After"
 OWN_WRITE_PROBLEMS: Final = (INVALID_POSITION_TOKEN, NOT_YET, BECAME_DEAD_LETTER, POSITION_OF_ANOTHER_LOG)
 """What every read that takes the parameters may answer."""
 
-_RETRY_AFTER_S: Final = "1"
 _WAIT_PREFERENCE = re.compile(r"wait[ \t]*=[ \t]*\"?([0-9]{1,9})\"?", re.IGNORECASE)
 
 After = Annotated[
@@ -112,45 +107,3 @@ def _patience_s(wait_s: float | None, prefer: Iterable[str]) -> float:
         if found:
             return min(float(found[1]), MAX_WAIT_S)
     return DEFAULT_WAIT_S
-
-
-def problem_of(verdict: Verdict, topic: str, now_us: int) -> ProblemError | None:
-    """Why a read may not be answered; None where it may. `now_us` is the present."""
-    if isinstance(verdict, NotYet):
-        behind = sum(standing.lag_events for standing in verdict.standings)
-        return ProblemError(
-            NOT_YET,
-            f"The projector has {behind} records to apply before the positions asked for. Ask again later, or with a "
-            "longer wait; if the number does not fall, see that a worker runs.",
-            extra={"topic": topic, "positions": [_standing(standing, now_us) for standing in verdict.standings]},
-            headers={"retry-after": _RETRY_AFTER_S},
-        )
-    if isinstance(verdict, BecameDeadLetter):
-        return ProblemError(
-            BECAME_DEAD_LETTER,
-            "The log has the event, the views never will: mend it, publish it again, and use the new token. "
-            "`customer-timeline dead-letters show` says what is wrong with it.",
-            extra={"dead_letters": [{"topic": topic, **letter._asdict()} for letter in verdict.letters]},
-        )
-    if isinstance(verdict, OfAnotherLog):
-        return ProblemError(
-            POSITION_OF_ANOTHER_LOG,
-            "The position token is not of the topic that the views are made from: it comes from another deployment, or "
-            "the topic was deleted and created again since. Publish again and use the new token.",
-            extra={"topic_id": verdict.topic_id},
-        )
-    return None
-
-
-def _standing(standing: Standing, now_us: int) -> dict[str, Any]:
-    # At most that long: everything that the partition had recorded until then is applied.
-    waited_us = None if standing.passed_us is None else max(0, now_us - standing.passed_us)
-    if not standing.lag_events:
-        waited_us = 0
-    return {
-        "partition": standing.partition,
-        "offset": standing.offset,
-        "next_offset": standing.next_offset,
-        "lag_events": standing.lag_events,
-        "lag_seconds": None if waited_us is None else waited_us / 1_000_000,
-    }

@@ -95,13 +95,15 @@ def drive(port: int, paths: Sequence[str], connections: int, seconds: float) -> 
     return Load(len(delays), now - began, delays)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
-def _wait_ready(port: int, process: MeasuredProcess) -> None:
+def wait_ready(port: int, process: MeasuredProcess) -> None:
+    """Return once the API answers; raises ContenderError."""
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         process.check()
@@ -123,7 +125,7 @@ def _references(database: str, count: int, seed: int) -> list[str]:
 
 def api_load(run: Run, seconds: float, connections: int, say: Any) -> list[dict[str, Any]]:
     """Views and timeline pages per second on an API with two workers, over the database of `run`."""
-    port = _free_port()
+    port = free_port()
     settings = worker_environment(run) | {
         "CUSTOMER_TIMELINE_API_HOST": "127.0.0.1",
         "CUSTOMER_TIMELINE_API_PORT": str(port),
@@ -136,7 +138,7 @@ def api_load(run: Run, seconds: float, connections: int, say: Any) -> list[dict[
     }
     found = []
     with MeasuredProcess(product_command("api"), settings) as server:
-        _wait_ready(port, server)
+        wait_ready(port, server)
         for kind, paths in kinds.items():
             before = server.usage().cpu_s
             # In a process of its own: the harness holds threads and connections that would share its interpreter.

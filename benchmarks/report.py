@@ -32,6 +32,7 @@ _AT_MOST = {
     "freshness p99 at 5,000/s, ms": 75.0,
     "growth with customers": 1.25,
     "hardest identity to ordinary": 2.0,
+    "reads that failed or mixed sets": 0.0,
 }
 
 
@@ -85,6 +86,23 @@ _TABLES: tuple[tuple[str, str, Sequence[str], Callable[[Mapping[str, Any]], Row]
             f"{found['rebuild_per_s']:,}",
             found["to_worker"],
             found["index_share"],
+        ),
+    ),
+    (
+        "switch",
+        "Reads of the API while the view is built again, switched and switched back",
+        ("", "s", "reads", "reads/s", "failed", "mixed", "sent late", "p50 ms", "p99 ms", "worst ms"),
+        lambda found: (
+            found["stretch"],
+            found["seconds"],
+            f"{found['reads']:,}",
+            found["per_s"],
+            found["failed"],
+            found["mixed"] + found["of_the_other_set"],
+            found["sent_late"],
+            found["p50_ms"],
+            found["p99_ms"],
+            found["worst_ms"],
         ),
     ),
     (
@@ -229,6 +247,9 @@ def figures(result: Mapping[str, Any]) -> dict[str, float]:
         found["growth with customers"] = costs[-1] / costs[0]
     for row in result.get("rebuild", ()):
         found["rebuild to one live worker"] = row["to_worker"]
+    for row in result.get("switch", ()):
+        if row["stretch"] == "all":
+            found["reads that failed or mixed sets"] = row["failed"] + row["mixed"] + row["of_the_other_set"]
     hardest = [row["to_ordinary"] for row in result.get("identity", ())]
     if hardest:
         found["hardest identity to ordinary"] = max(hardest)

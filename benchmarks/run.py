@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the worker beside its peers, freshness, the API, growth, hard identity; see --help.
+"""`python -m benchmarks.run`: the worker beside its peers, freshness, API, growth, hard identity, rebuilds; see --help.
 
 Starts its own Kafka and Postgres unless told where they are; the topics and databases that it makes go away with it.
 """
@@ -25,12 +25,13 @@ from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
 from benchmarks.rebuild import rebuild
 from benchmarks.report import markdown, publish_figures, write
+from benchmarks.switch import switching
 from benchmarks.throughput import Bench, compare, first_pass
 from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild")
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild", "switch")
 # Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
 _SCENARIOS = {
     "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
@@ -62,6 +63,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--contenders", nargs="+", default=[c.key for c in CONTENDERS], choices=[c.key for c in CONTENDERS]
     )
     parser.add_argument("--parts", nargs="+", default=_PARTS, choices=_PARTS)
+    parser.add_argument("--reads", type=int, default=500, help="reads a second while sets are switched")
     parser.add_argument("--connections", type=int, default=16, help="open connections of the API's client")
     parser.add_argument("--kafka", help="bootstrap address of a Kafka to use instead of an own one")
     parser.add_argument(
@@ -137,6 +139,8 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
     if "rebuild" in options.parts:
         # A long log: what a rebuild does once at the end should not be most of it.
         result["rebuild"] = rebuild(bench, replace(shape, events=4 * shape.events), options.repetitions, say)
+    if "switch" in options.parts:
+        result["switch"] = switching(bench, shape, options.reads, options.repetitions, options.seconds, say)
     return result
 
 

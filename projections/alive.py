@@ -9,13 +9,16 @@ Using the BG/NBD Model" (2008). The one place of the facts' side where floats ar
 from __future__ import annotations
 
 from math import exp, log
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from customer_timeline.projections import days
-from customer_timeline.projections.calendar import BusinessCalendar
-from customer_timeline.projections.customer import CustomerFacts
+
+if TYPE_CHECKING:
+    # Settings have the parameters in them: who reads settings need not load every fold.
+    from customer_timeline.projections.calendar import BusinessCalendar
+    from customer_timeline.projections.customer import CustomerFacts
 
 _PLACES: Final = 6
 _DAYS_PER_WEEK: Final = 7

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from customer_timeline.api.answering import Answering
 from customer_timeline.api.answers import Answer
 from customer_timeline.api.config import ApiConfig
-from customer_timeline.api.own_write import problem_of
+from customer_timeline.api.standing import problem_of
 from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.progress import NotYet
 from customer_timeline.runtime import wiring

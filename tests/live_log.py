@@ -7,9 +7,11 @@ Deliberately below the product's own producers: broken records, chosen partition
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import psycopg2
 from generators import Sent
@@ -106,15 +108,43 @@ def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
         consumer.close()
 
 
+class _Kept(threading.local):
+    """The connection of the thread's last question, and where it leads."""
+
+    place: tuple[str, str] = ("", "")
+    connection: Any = None
+
+
+_kept = _Kept()
+
+
+def ask(url: str, schema: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Rows of the database, read on the connection of the last question where that led there.
+
+    Conditions are asked many times a second: a process of Postgres for each would cost more than what is waited for.
+    """
+    if _kept.place == (url, schema):
+        with contextlib.suppress(psycopg2.OperationalError, psycopg2.InterfaceError):
+            # Postgres may have been restarted since, or the connection been ended.
+            return _rows(statement, parameters)
+    if _kept.connection is not None:
+        _kept.connection.close()
+    _kept.place, _kept.connection = ("", ""), None
+    _kept.connection = psycopg2.connect(url, options=f"-c search_path={schema}")
+    _kept.connection.autocommit = True
+    _kept.place = (url, schema)
+    return _rows(statement, parameters)
+
+
+def _rows(statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    with _kept.connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
 def applied_offsets(url: str, topic: str, schema: str = "customer_timeline") -> dict[int, int]:
     """How far the projector came, per partition, as Postgres has it."""
-    connection = psycopg2.connect(url, options=f"-c search_path={schema}")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT part, next_offset FROM projector_offset WHERE topic = %s", (topic,))
-            return dict(cursor.fetchall())
-    finally:
-        connection.close()
+    return dict(ask(url, schema, "SELECT part, next_offset FROM projector_offset WHERE topic = %s", topic))
 
 
 def caught_up(url: str, topic: str, ends: Mapping[int, int]) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from kafka import KafkaProducer
@@ -17,6 +18,7 @@ from customer_timeline.streams.log_reader import LogRecord, open_log
 
 CLI = (sys.executable, "-m", "customer_timeline.runtime.cli.main")
 DONE_WITHIN_S = 120
+_STOPPED = Path(__file__).with_name("stopped_restore.py")
 
 
 def environment(bootstrap: str, topic: str) -> dict[str, str]:
@@ -37,6 +39,14 @@ def told(env: Mapping[str, str], *words: object) -> Any:
     done = run(env, *words, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def stopped_restore(
+    env: Mapping[str, str], step: str, nth: int, number: Signals, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """`restore`, which gets the signal at the `nth` arrival at the step; see `stopped_restore.py`."""
+    words = [sys.executable, str(_STOPPED), step, str(nth), str(int(number)), str(folder)]
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=DONE_WITHIN_S, check=False)
 
 
 def append_odd_records(bootstrap: str, topic: str, count: int) -> None:

@@ -86,9 +86,7 @@ class Pipeline:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Read the database."""
-        with contextlib.closing(self._connect()) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return list(cursor.fetchall())
+        return live_log.ask(self.url, SCHEMA, statement, *parameters)
 
     def _connect(self) -> Any:
         return psycopg2.connect(self.url, options=f"-c search_path={SCHEMA}")

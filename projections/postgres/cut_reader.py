@@ -71,7 +71,7 @@ class PostgresCutReader:
         self._rules = rules
         self._expected = projection_version
         queries = named_queries("history.sql")
-        self._pool = ReadPool(dsn, schema, queries, size=connections, timeout_s=timeout_s)
+        self._pool = ReadPool(dsn, schema, queries, size=connections, timeout_s=timeout_s, gated=True)
         self._lists = ReadPool(
             dsn,
             schema,
@@ -79,6 +79,7 @@ class PostgresCutReader:
             size=list_connections,
             timeout_s=timeout_s,
             planning=LISTS,
+            gated=True,
         )
 
     async def horizon(self) -> Horizon:

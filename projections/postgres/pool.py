@@ -47,11 +47,16 @@ _ALWAYS: Settings = (
 )
 
 
+# Every read begins with this table. Who changes the names of sets locks it first, and then waits for reads that hold
+# others and will end, not for reads that wait for it. Reads that begin elsewhere by themselves are led there.
+_GATE = "LOCK TABLE identifier IN ACCESS SHARE MODE"
+
+
 class ReadPool:
     """At most `size` connections, opened when first needed, each with the queries prepared.
 
     `timeout_s` bounds opening a connection, waiting for a free one, and (by the server) each query. `planning` is how
-    the server plans them: POINT_READS or LISTS.
+    the server plans them: POINT_READS or LISTS. `gated`: not all queries begin with the table of identifiers.
     """
 
     def __init__(
@@ -63,8 +68,10 @@ class ReadPool:
         size: int,
         timeout_s: float,
         planning: Settings = POINT_READS,
+        gated: bool = False,
     ) -> None:
         self._dsn = dsn
+        self._before = f"{_GATE}; " if gated else ""
         self._size = size
         self._timeout_s = timeout_s
         self._setup = _setup(schema, queries.values(), planning, timeout_s)
@@ -83,7 +90,7 @@ class ReadPool:
             connection = await self._take()
             reused = connection.used
             try:
-                rows = await connection.fetch(statement, parameters)
+                rows = await connection.fetch(self._before + statement, parameters)
             except psycopg2.Error as exc:
                 self._drop(connection)
                 # The server may have closed an idle connection (a restart); a read may simply be asked again, once per
@@ -119,7 +126,7 @@ class ReadPool:
             connection = await self._take()
             reused = connection.used
             try:
-                await connection.run("BEGIN")
+                await connection.run(f"BEGIN; {_GATE}")
             except psycopg2.Error as exc:
                 self._drop(connection)
                 if reused and _connection_lost(exc):

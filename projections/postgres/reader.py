@@ -76,8 +76,11 @@ class PostgresReader:
             **named_queries("identity_review.sql"),
             **named_queries("dead_letters.sql"),
         }
-        self._lists = ReadPool(dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS)
-        self._standing = ReadPool(dsn, schema, named_queries("progress.sql"), size=1, timeout_s=timeout_s)
+        self._lists = ReadPool(
+            dsn, schema, lists, size=list_connections, timeout_s=timeout_s, planning=LISTS, gated=True
+        )
+        standing = named_queries("progress.sql")
+        self._standing = ReadPool(dsn, schema, standing, size=1, timeout_s=timeout_s, gated=True)
 
     async def customer(self, identifier_id: str) -> CustomerRecord | None:
         """See `TimelineReader.customer`."""

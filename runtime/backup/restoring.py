@@ -77,8 +77,9 @@ class Restore:
                 self._topics.prepare_for_restore(name)
             done += self._fill(name, backup, observe)
         # Last, and of all topics together: until then another run can go on.
-        for name, backup in self._manifest.topics.items():
-            self._topics.finish_restore(name, _config(backup, specs[name]))
+        self._topics.finish_restore(
+            {name: _config(backup, specs[name]) for name, backup in self._manifest.topics.items()}
+        )
         return done
 
     def _refuse_used(self, name: str, backup: TopicBackup, facts: TopicFacts) -> None:

@@ -7,7 +7,6 @@ import sys
 import orjson
 import typer
 
-from customer_timeline.api.own_write import DEFAULT_WAIT_S, MAX_WAIT_S
 from customer_timeline.api.parameters import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -16,6 +15,7 @@ from customer_timeline.api.parameters import (
     ListParameters,
     TimelineParameters,
 )
+from customer_timeline.api.standing import DEFAULT_WAIT_S, MAX_WAIT_S
 from customer_timeline.runtime import customer_text
 from customer_timeline.runtime.asking import Positions, answered, parameters
 

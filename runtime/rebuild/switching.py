@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _PATIENCE_MS: Final = (50, 100, 200, 400)
 _BETWEEN_S: Final = 0.1
 _WRITERS_MS: Final = 15_000
+# Every read begins with this table (projections.postgres.pool). Once it is locked, nobody who reads holds another one;
+# in any other order a read that holds one and waits for the next, and the switch, would wait for each other.
+_GATE: Final = "identifier"
 
 
 class Switched(NamedTuple):
@@ -168,8 +171,8 @@ def _lock_out_readers(cursor: Cursor, schemas: list[str], timeout_s: float) -> t
     """Lock every table; returns how many attempts it took, and when the last one began."""
     cursor.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relname <> 'view_set' ORDER BY 1, 2",
-        [schemas],
+        "WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relname <> 'view_set' ORDER BY c.relname <> %s, 1, 2",
+        [schemas, _GATE],
     )
     tables: list[Composable] = [Identifier(schema, table) for schema, table in cursor.fetchall()]
     # No reader minds this one; the server ends an autovacuum that is in its way, and starts no other.

@@ -11,7 +11,8 @@ from api_client import NOW_US, MakeClient
 from memory_reader import MemoryReader
 from view_rows import Views, viewed
 
-from customer_timeline.api.own_write import MAX_TOKENS, MAX_WAIT_S
+from customer_timeline.api.own_write import MAX_TOKENS
+from customer_timeline.api.standing import MAX_WAIT_S
 from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.progress import DeadPosition, NotYet, PartitionProgress, Passed, Progress
 from customer_timeline.projections.reading import ViewsUnavailableError

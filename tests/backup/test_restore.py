@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from generators import Shape, seeded_log
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from live_log import anywhere, create_topic, end_offsets
-from log_copies import CLI, append_odd_records, environment, everything, run, segments, told
+from log_copies import append_odd_records, environment, everything, run, segments, stopped_restore, told
 from pipeline import Pipeline
 from servers import SCHEMA, MakeTopic
-from worker_farm import Farm, until
+from worker_farm import Farm
 
 from customer_timeline.runtime.backup.kafka_topics import kafka_topics
 from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter, RecordWriter
@@ -24,7 +23,7 @@ from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.runtime.migrate import migrate
 from customer_timeline.schemas.topics import touchpoints_topic
 from customer_timeline.streams.log_reader import LogRecord
-from customer_timeline.streams.topic_setup import inspect_topics
+from customer_timeline.streams.topic_setup import TopicSetupError, inspect_topics
 
 
 def settings_of(bootstrap: str, topic: str) -> dict[str, str]:
@@ -119,29 +118,51 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
         assert topic not in admin.list_topics()
 
 
-def test_a_killed_restore_is_continued_and_keeps_workers_off_meanwhile(
+def test_a_restore_that_is_stopped_anywhere_is_continued_and_keeps_workers_off_meanwhile(
     kafka: str, topic: str, other_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
-    append_odd_records(kafka, topic, 40_000)
-    backed_up(kafka, topic, tmp_path)
+    operations = f"{topic}.operations"
+    create_topic(kafka, operations)
+    append_odd_records(kafka, topic, 800)
+    append_odd_records(kafka, operations, 80)
+    told(environment(kafka, topic), "backup", "--output", tmp_path)
     env = environment(other_kafka.bootstrap, topic)
-    process = subprocess.Popen([*CLI, "restore", str(tmp_path)], env=env)
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=other_kafka.bootstrap)) as admin:
-        until(lambda: topic in admin.list_topics(), "the topic is made", every_s=0.005)
-    until(lambda: sum(end_offsets(other_kafka.bootstrap, topic).values()) > 0, "records arrive", every_s=0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    there = sum(end_offsets(other_kafka.bootstrap, topic).values())
-    if there < 40_000:
-        (report,) = inspect_topics(other_kafka.bootstrap, [touchpoints_topic(topic, 4, 1)])
-        assert report.state == "different"
-        refused = run(env, "backup", "--output", tmp_path / "other")
-        assert "is being restored" in refused.stderr
+    specs = [touchpoints_topic(name, 4, 1) for name in (topic, operations)]
 
-        answer = told(env, "restore", tmp_path)
+    # Topics are filled in the order of the backup, each partition of 200 (of 20) records in one chunk.
+    for step, nth, number, there in (
+        ("append", 2, signal.SIGKILL, 300),
+        ("append", 2, signal.SIGINT, 500),
+        ("append", 4, signal.SIGTERM, 830),
+        ("finish", 1, signal.SIGKILL, 880),
+    ):
+        done = stopped_restore(env, step, nth, number, tmp_path)
 
-        assert (answer["records"], answer["found"] > 0) == (40_000, True)
-    assert everything(other_kafka.bootstrap, topic) == everything(kafka, topic)
+        if number == signal.SIGKILL:
+            assert done.returncode == -number
+        else:
+            assert (done.returncode, "interrupted. Run the same command again to go on." in done.stderr) == (130, True)
+        assert sum(_held(other_kafka, name) for name in (topic, operations)) == there
+        assert inspect_topics(other_kafka.bootstrap, specs)[0].state == "different"
+    refused = run(env, "backup", "--output", tmp_path / "other")
+    assert "is being restored" in refused.stderr
+
+    answer = told(env, "restore", tmp_path)
+
+    assert (answer["records"], answer["found"]) == (880, 880)
+    for name in (topic, operations):
+        assert everything(other_kafka.bootstrap, name) == everything(kafka, name)
+    assert [report.state for report in inspect_topics(other_kafka.bootstrap, specs)] == ["right", "right"]
+
+
+def _held(kafka: EmbeddedKafka, topic: str) -> int:
+    with kafka_topics(kafka.bootstrap) as topics:
+        return sum(end_offsets(kafka.bootstrap, topic).values()) if topics.facts(topic) else 0
+
+
+def test_a_topic_whose_settings_kafka_does_not_change_is_named(kafka: str, topic: str) -> None:
+    with kafka_topics(kafka) as topics, pytest.raises(TopicSetupError, match=f"{topic}: .*retention.ms"):
+        topics.finish_restore({topic: {"retention.ms": "for ever"}})
 
 
 def test_an_interrupted_restore_into_which_somebody_wrote_is_refused(

@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from typer.main import get_command
+
+from customer_timeline.runtime.cli.main import build_app
 
 COMMAND = [sys.executable, "-m", "customer_timeline.runtime.cli.main"]
 NOWHERE = {
@@ -39,6 +42,21 @@ def test_help_names_every_command() -> None:
         "worker",
     ):
         assert f" {command} " in told
+
+
+def _commands(words: Sequence[str]) -> dict[str, set[str]]:
+    """Commands of the top level that these words load, each with those below it."""
+    top = get_command(build_app(words))
+    return {name: set(getattr(found, "commands", ())) for name, found in getattr(top, "commands", {}).items()}
+
+
+def test_a_command_loads_nothing_but_itself_and_all_of_itself() -> None:
+    every = _commands(())
+    assert {"api", "customer", "dead-letters", "import"} <= every.keys()
+    for name, below in every.items():
+        assert _commands([name, "--help"]) == {name: below}
+    for words in (["--help"], ["no-such-command"], ["identity"], ["main"]):
+        assert _commands(words) == every
 
 
 def test_wrong_settings_are_one_line_and_exit_code_2() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
+from servers import alter_system
 from typer.testing import CliRunner
+from worker_farm import until
 
 from customer_timeline.runtime.cli.main import build_app
 from customer_timeline.runtime.clock import FixedClock, SystemClock
@@ -20,6 +24,24 @@ def _findings(settings: Settings, now: datetime | None = None) -> dict[str, Find
     return {finding.check: finding for finding in examine(settings, clock)}
 
 
+@pytest.fixture
+def durable(postgres: str, database: str) -> Iterator[None]:
+    """Commits wait for the disk meanwhile; those of the session's Postgres need not."""
+    before = _fsync(database)
+    alter_system(postgres, {"fsync": "on"})
+    until(lambda: _fsync(database) == "on", "commits are durable")
+    yield
+    alter_system(postgres, {"fsync": before})
+
+
+def _fsync(url: str) -> str:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW fsync")
+        (found,) = cursor.fetchone() or ("",)
+        return str(found)
+
+
+@pytest.mark.usefixtures("durable")
 def test_a_deployment_in_order_is_healthy_and_a_missing_topic_only_a_warning(settings: Settings) -> None:
     found = _findings(settings)
     assert healthy(list(found.values()))
