@@ -14,11 +14,11 @@ from importlib.metadata import version
 
 import typer
 
-from customer_timeline.runtime import cli
+from customer_timeline.runtime import cli, interrupts
 from customer_timeline.runtime.settings import SettingsError
 from customer_timeline.schemas.errors import CustomerTimelineError
 
-FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
 
 def build_app() -> typer.Typer:
@@ -59,7 +59,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupts.EXIT_CODE)
     except Exception as error:
         told = _foreseen(error)
         if told is None:
