@@ -40,8 +40,8 @@ class ApiConfig:
     are called in a thread, seldom. `topic`: the log that the views are made from. `local_only` = listening on loopback:
     requests whose Host header names anything else are refused, so that no web page can read customers through a name
     that it points at this machine. `ready_max_lag_s`: with a longer lag `/readyz` says no; with more
-    than `dead_letters_warn_above` dead letters it warns. `now_us`: the present,
-    microseconds since 1970, UTC.
+    than `dead_letters_warn_above` dead letters it warns, and with one older than `dead_letters_oldest_days`, where
+    workers remove such (None: they do not). `now_us`: the present, microseconds since 1970, UTC.
     """
 
     identifiers: IdentifierSpace
@@ -55,3 +55,4 @@ class ApiConfig:
     local_only: bool = True
     ready_max_lag_s: float = 60.0
     dead_letters_warn_above: int = 1000
+    dead_letters_oldest_days: int | None = None

@@ -89,7 +89,7 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
 
     async def check_dead_letters() -> Check:
         try:
-            return _dead_letter_check(await dead_letters.get(), config.dead_letters_warn_above)
+            return _dead_letter_check(await dead_letters.get(), config)
         except (TimeoutError, CustomerTimelineError):
             return _unknown("They could not be counted in time.")
 
@@ -146,6 +146,8 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
     return router
 
 
+_DAY_US = 86_400 * 1_000_000
+_REMOVAL_DAYS = 1  # for which a dead letter may be there beyond its time
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -167,13 +169,22 @@ def _lag_check(lag: Lag, most_s: float) -> Check:
     }
 
 
-def _dead_letter_check(stored: StoredDeadLetters, warn_above: int) -> Check:
-    records = sum(stored.by_reason.values())
-    told: Check = {"status": "ok", "stored": records, "warn_above": warn_above}
+def _dead_letter_check(stored: StoredDeadLetters, config: ApiConfig) -> Check:
+    records, warn_above = sum(stored.by_reason.values()), config.dead_letters_warn_above
+    told: Check = {"status": "ok", "stored": records, "removed": stored.removed, "warn_above": warn_above}
+    problems = []
+    most_days, oldest_us = config.dead_letters_oldest_days, stored.oldest_us
     if records > warn_above:
-        told["status"] = "warning"
-        told["reason"] = f"{records:,} dead letters are stored, more than {warn_above:,}: see /v1/dead-letters."
+        problems.append(f"{records:,} dead letters are stored, more than {warn_above:,}: see /v1/dead-letters.")
+    if most_days is not None and oldest_us is not None and _overdue(config.now_us() - oldest_us, most_days):
+        problems.append(f"Dead letters older than {most_days} days are not removed: see the log of the workers.")
+    if problems:
+        told |= {"status": "warning", "reason": " ".join(problems)}
     return told
+
+
+def _overdue(age_us: int, most_days: int) -> bool:
+    return age_us > (most_days + _REMOVAL_DAYS) * _DAY_US
 
 
 def _failed(reason: str) -> Check:

@@ -114,3 +114,8 @@ class _DeadLetterCollector(Collector):
         )
         size.add_metric((), self._stored.size_bytes)
         yield size
+        removed = GaugeMetricFamily(
+            "customer_timeline_dead_letters_removed", "Dead letters that were exported and removed, ever."
+        )
+        removed.add_metric((), self._stored.removed)
+        yield removed

@@ -8,6 +8,7 @@ None of them carries anything of the event but its event_id: messages are logged
 from __future__ import annotations
 
 from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.kafka_errors import KafkaSilent, TopicUnknown
 
 
 class PublishError(CustomerTimelineError):
@@ -24,30 +25,12 @@ class PackageMissing(CustomerTimelineError):
         super().__init__(f"{what}, which is not installed: pip install 'customer-timeline[{extra}]'")
 
 
-class KafkaUnreachable(PublishError):
+class KafkaUnreachable(PublishError, KafkaSilent):
     """No broker of `bootstrap` answered within `waited_s` seconds."""
 
-    exit_code = 3  # of the command line
 
-    def __init__(self, bootstrap: str, waited_s: float) -> None:
-        self.bootstrap = bootstrap
-        self.waited_s = waited_s
-        super().__init__(
-            f"Kafka at {bootstrap} did not answer within {waited_s:g} s. Is it running, and is "
-            "CUSTOMER_TIMELINE_KAFKA_BOOTSTRAP its address?"
-        )
-
-
-class TopicMissing(PublishError):
+class TopicMissing(PublishError, TopicUnknown):
     """The topic does not exist; it is never created on the way, because its settings decide whether events are kept."""
-
-    def __init__(self, topic: str, bootstrap: str, setting: str = "TOUCHPOINTS_TOPIC") -> None:
-        self.topic = topic
-        self.bootstrap = bootstrap
-        super().__init__(
-            f"Topic {topic!r} does not exist on Kafka at {bootstrap}. `customer-timeline worker` creates it with the "
-            f"right settings; CUSTOMER_TIMELINE_{setting} names another."
-        )
 
 
 class BufferFull(PublishError):
@@ -79,6 +62,21 @@ class DeliveryFailed(PublishError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (DeliveryFailed, (self.event_id, self.topic, self.cause_name))
+
+
+class OperationNotAcknowledged(PublishError):
+    """Kafka did not acknowledge what an operator decides; after a time-out it may be in the log all the same."""
+
+    def __init__(self, topic: str, cause_name: str) -> None:
+        self.topic = topic
+        self.cause_name = cause_name
+        super().__init__(
+            f"Kafka did not acknowledge the operation on topic {topic!r} ({cause_name}). Run the same command again: "
+            "what is done already is not done twice."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (OperationNotAcknowledged, (self.topic, self.cause_name))
 
 
 class FlushTimeout(PublishError):

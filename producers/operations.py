@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from customer_timeline.producers.errors import DeliveryFailed, KafkaUnreachable, TopicMissing
+from customer_timeline.producers.errors import KafkaUnreachable, OperationNotAcknowledged, TopicMissing
 from customer_timeline.producers.protocol import Position
 from customer_timeline.schemas.operations import Operation
 
@@ -48,13 +48,13 @@ class OperationsLog:
             raise TopicMissing(topic, bootstrap, "OPERATIONS_TOPIC")
 
     def append(self, operation: Operation) -> Position:
-        """Append one operation and wait until it is in the log. Raises DeliveryFailed."""
+        """Append one operation and wait until it is in the log. Raises OperationNotAcknowledged."""
         try:
             future = self._producer.send(self._topic, value=operation.encode(), partition=0)
             self._producer.flush(_DELIVERY_S)
             record = future.get(_DELIVERY_S)
         except KafkaError as exc:
-            raise DeliveryFailed(str(operation.operation_id), self._topic, type(exc).__name__) from exc
+            raise OperationNotAcknowledged(self._topic, type(exc).__name__) from exc
         return Position(record.topic, record.partition, record.offset)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, Protocol
 
-from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_reading import PlacedEvent
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.record_times import RECORDED_HEADER
@@ -134,10 +134,16 @@ class DeadLetterPage(NamedTuple):
 
 
 class StoredDeadLetters(NamedTuple):
-    """How many are open, by reason, and the bytes that their table takes on disk, its indexes included."""
+    """How many are open, by reason, and the bytes that their table takes on disk, its indexes included.
+
+    `removed`: how many were exported and removed so far. `oldest_us`: when the oldest that is there was recorded,
+    whatever became of it; None with none.
+    """
 
     by_reason: dict[str, int]
     size_bytes: int
+    removed: int = 0
+    oldest_us: int | None = None
 
 
 class DeadLetterReader(Protocol):
@@ -173,8 +179,12 @@ class DeadLetterReader(Protocol):
         """The highest revision of an event among the records kept of it; None where there is none."""
         ...
 
-    async def stored_event(self, event_id: str) -> StoredEvent | None:
+    async def stored_event(self, event_id: str) -> PlacedEvent | None:
         """The record that counts of an event, retractions and decisions included; None where there is none."""
+        ...
+
+    async def applied_operation(self, operation_id: str) -> bool:
+        """Whether an operation with this id is applied."""
         ...
 
     async def owner_of(self, thing_id: str) -> str | None:

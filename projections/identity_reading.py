@@ -35,6 +35,15 @@ class StoredEvent(NamedTuple):
     recorded_us: int
 
 
+class PlacedEvent(NamedTuple):
+    """The same, and where the record stands in the log."""
+
+    event: str
+    recorded_us: int
+    partition: int
+    offset: int
+
+
 class IdentityReader(Protocol):
     """The part of `TimelineReader` that is about identity; the same promises."""
 

@@ -17,13 +17,14 @@ class OperationRecord(NamedTuple):
 
 class OperationApplied(NamedTuple):
     """What one operation did. `healed`: dead letters that became events; `failed`: those read again that are none
-    still; `refused`: why the record is no operation.
+    still; `removed`: records removed that were not removed before; `refused`: why the record is no operation.
     """
 
     kind: str
     records: int
     healed: int = 0
     failed: int = 0
+    removed: int = 0
     refused: str | None = None
 
 

@@ -101,8 +101,9 @@ class Corrector:
     async def correct(self, event_id: str, edit: Edit | None, whole: Any, *, now: datetime) -> Repair:
         """The record that says it right: what `edit` makes of the one that stands, or without one `whole`.
 
-        It has a higher revision than all records of the event, and no `recordedtime`: it is known from now on. Raises
-        UnknownEventError, RetractedError, OtherEventError, NoRepairedEventError, InvalidEvent.
+        It has a higher revision than all records of the event, and no `recordedtime`: it is known from now on. Where
+        that is what the event says, there is nothing to publish. Raises UnknownEventError, RetractedError,
+        OtherEventError, NoRepairedEventError, InvalidEvent.
         """
         stored = await self.stored(event_id)
         if edit is not None:
@@ -116,7 +117,8 @@ class Corrector:
         corrected.pop("recordedtime", None)
         if (corrected["source"], corrected["id"]) != (source, id_):
             raise OtherEventError
-        return await self._repairer.checked(corrected, False, stored.revision, now)
+        repair = await self._repairer.checked(corrected, False, stored.revision, now)
+        return await self._repairer.unless_it_stands(repair, 0)
 
 
 def _identity(stored: StoredRecord) -> tuple[str, str]:

@@ -7,7 +7,7 @@ decision keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,10 @@ from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 
 MOST_SHOWN: Final = 20
 """Groups of customers whose figures are worked out; more would only be scrolled past."""
+_EVENTS_AT_ONCE: Final = 500
+
+Load = Callable[[Sequence[str]], Awaitable[Sequence[DecodedEvent]]]
+"""The records that are to be read of these events."""
 
 
 class Before(NamedTuple):
@@ -59,6 +63,44 @@ class _Change(NamedTuple):
     after: DecodedEvent
 
 
+class _Groups:
+    """Events whose customers belong together, by union and find: each node leads to the least one of its group."""
+
+    def __init__(self) -> None:
+        self._towards: dict[str, str] = {}
+        self._events: dict[str, list[str]] = {}
+
+    def add(self, nodes: set[str], event_id: str) -> None:
+        """The event concerns all the nodes."""
+        roots = {self._root(node) for node in nodes}
+        least = min(roots)
+        events = [event_id]
+        for root in roots:
+            self._towards[root] = least
+            found = self._events.pop(root, [])
+            events, found = (found, events) if len(found) > len(events) else (events, found)
+            events += found
+        self._events[least] = events
+
+    def first(self, count: int) -> list[tuple[set[str], list[str]]]:
+        """The nodes and events of the first groups, by their least node."""
+        wanted: dict[str, set[str]] = {root: set() for root in sorted(self._events)[:count]}
+        for node in self._towards:
+            if (root := self._root(node)) in wanted:
+                wanted[root].add(node)
+        return [(nodes, self._events[root]) for root, nodes in wanted.items()]
+
+    def _root(self, node: str) -> str:
+        above = self._towards.setdefault(node, node)
+        while above != node:
+            self._towards[node] = node = self._towards[above]  # half as far the next time
+            above = self._towards[node]
+        return node
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+
 class EffectPlanner:
     """Works out effects by what the views say now."""
 
@@ -72,25 +114,44 @@ class EffectPlanner:
 
     async def effects(self, records: Sequence[DecodedEvent], *, now: datetime) -> Effects:
         """What the records, as further ones of the log, would change."""
-        changes = await self._changes(records)
-        groups: list[tuple[set[str], list[_Change]]] = []
-        without = len({one.event_id for one in records}) - len(changes)
-        for change in changes:
-            nodes = await self._concerned(change)
-            if not nodes:
-                without += 1
-                continue
-            merged = (nodes, [change])
-            apart = []
-            for group in groups:
-                if group[0] & merged[0]:
-                    merged = (merged[0] | group[0], group[1] + merged[1])
+        by_event: dict[str, list[DecodedEvent]] = {}
+        for record in records:
+            by_event.setdefault(record.event_id, []).append(record)
+
+        async def load(event_ids: Sequence[str]) -> list[DecodedEvent]:
+            return [record for event_id in event_ids for record in by_event[event_id]]
+
+        return await self.effects_of(list(by_event), load, now=now)
+
+    async def effects_of(
+        self,
+        event_ids: Sequence[str],
+        load: Load,
+        *,
+        now: datetime,
+        step: Callable[[int], object] = lambda events: None,
+    ) -> Effects:
+        """The same for records of these events, loaded some at a time. `step`: how many events more are done."""
+        groups, without = _Groups(), 0
+        for start in range(0, len(event_ids), _EVENTS_AT_ONCE):
+            part = event_ids[start : start + _EVENTS_AT_ONCE]
+            changes = await self._changes(await load(part))
+            without += len(part) - len(changes)
+            for change in changes:
+                nodes = await self._concerned(change)
+                if nodes:
+                    groups.add(nodes, change.after.event_id)
                 else:
-                    apart.append(group)
-            groups = [*apart, merged]
-        groups.sort(key=lambda group: min(group[0]))
-        shown = [await self._effect(nodes, found, now) for nodes, found in groups[:MOST_SHOWN]]
+                    without += 1
+            self._customers.clear()  # whole facts; those that are shown are read again
+            step(len(part))
+        shown = [await self._shown(nodes, found, load, now) for nodes, found in groups.first(MOST_SHOWN)]
         return Effects(tuple(shown), len(groups), without)
+
+    async def _shown(self, nodes: set[str], event_ids: Sequence[str], load: Load, now: datetime) -> Effect:
+        if len(event_ids) > MOST_EVENTS:
+            return (await self._effect(nodes, [], now))._replace(records=len(event_ids), after=None)
+        return await self._effect(nodes, await self._changes(await load(event_ids)), now)
 
     async def _changes(self, records: Iterable[DecodedEvent]) -> list[_Change]:
         """Those of the records that would count, each against the one that counts now."""
@@ -132,14 +193,17 @@ class EffectPlanner:
                 self._customers[record.customer_id] = record
         return self._home[identifier_id]
 
+    async def _record(self, customer_id: str) -> CustomerRecord | None:
+        return self._customers.get(customer_id) or await self._reader.customer(customer_id)
+
     async def _effect(self, nodes: set[str], changes: Sequence[_Change], now: datetime) -> Effect:
         ids, before = set(nodes), []
         for node in sorted(nodes):
             customer_id = await self._customer_of(node)
-            if customer_id is not None:
-                record = self._customers[customer_id]
+            record = None if customer_id is None else await self._record(customer_id)
+            if record is not None:
                 ids |= {member.identifier_id for member in record.members}
-                before.append(Before(customer_id, self._figures(record, now)))
+                before.append(Before(record.customer_id, self._figures(record, now)))
         return Effect(tuple(before), len(changes), await self._after(ids, changes, now))
 
     def _figures(self, record: CustomerRecord, now: datetime) -> Figures | None:

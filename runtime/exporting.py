@@ -1,11 +1,12 @@
 """Dead letters in a file, one JSON object a line, and which of them may be removed because they are in it.
 
-Called by the command line. The file holds the original bytes, which may be personal.
+Called by the command line, and by the workers' retention. The file holds the original bytes, which may be personal.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
@@ -22,11 +23,14 @@ from customer_timeline.projections.dead_letters import (
     DeadLetterReader,
     DeadLetterState,
 )
+from customer_timeline.runtime.backup.segments import sync_folder
 from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.schemas.decoded import to_micros
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 _PAGE: Final = 500
+PART: Final = ".part"
+"""What the name of a file ends with that is not whole yet."""
 _EVERY_STATE: Final[tuple[DeadLetterState | None, ...]] = (None, "healed")  # None: all but the healed
 
 
@@ -59,36 +63,58 @@ class Removal(NamedTuple):
 async def export(
     reader: DeadLetterReader, file: Path, until: datetime | None, step: Callable[[int], object] = lambda records: None
 ) -> int:
-    """Write every dead letter recorded before `until` (None: all) to the file, whole; how many.
+    """Write every dead letter recorded before `until` (None: all) to the file, whole; how many. `step`: how many more.
 
     The file is there with all of them, on disk, or not at all; only its owner can read it. Raises FileUnusable.
     """
     until_us = None if until is None else to_micros(until)
-    part = file.with_name(f"{file.name}.part")
-    count = 0
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            async for letter in _letters(reader, until_us):
-                stream.write(orjson.dumps(_line(letter)) + b"\n")
-                count += 1
-                step(count)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    except OSError as exc:
-        raise FileUnusable.because("write", file, exc) from exc
+    with exporting(file) as add:
+        count = 0
+        async for letter in _letters(reader, until_us):
+            add(letter)
+            count += 1
+            step(1)
     return count
 
 
-async def removable(reader: DeadLetterReader, file: Path, until: datetime) -> Removal:
+@contextlib.contextmanager
+def exporting(file: Path) -> Iterator[Callable[[DeadLetter], object]]:
+    """Call what it gives with each dead letter: at the end the file is there with all of them, on disk for good.
+
+    Where the body fails it is not there; only its owner can read it. Raises FileUnusable.
+    """
+    part = file.with_name(f"{file.name}{PART}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            yield lambda letter: stream.write(orjson.dumps(_line(letter)) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+        sync_folder(file.parent)
+    except OSError as exc:
+        _forget(part)
+        raise FileUnusable.because("write", file, exc) from exc
+    except BaseException:
+        _forget(part)
+        raise
+
+
+def _forget(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+async def removable(
+    reader: DeadLetterReader, file: Path, until: datetime, step: Callable[[int], object] = lambda records: None
+) -> Removal:
     """Which dead letters of the file are stored with the same bytes and were recorded before `until`.
 
-    Raises NotAnExportError, FileUnusable.
+    `step`: how many more were looked at. Raises NotAnExportError, FileUnusable.
     """
     until_us = to_micros(until)
     places: list[DeadLetterPlace] = []
     younger = other = 0
-    for exported in _read(file):
+    for exported in read_export(file):
         letter = await reader.dead_letter(*exported.place)
         if letter is None or letter.sha256.hex() != exported.sha256:
             other += 1
@@ -96,6 +122,7 @@ async def removable(reader: DeadLetterReader, file: Path, until: datetime) -> Re
             younger += 1
         else:
             places.append(exported.place)
+        step(1)
     return Removal(tuple(sorted(set(places))), younger, other)
 
 
@@ -132,7 +159,8 @@ def _base64(content: bytes | None) -> str | None:
     return None if content is None else base64.b64encode(content).decode()
 
 
-def _read(file: Path) -> Iterator[Exported]:
+def read_export(file: Path) -> Iterator[Exported]:
+    """What the file holds. Raises NotAnExportError, FileUnusable."""
     try:
         with file.open("rb") as stream:
             for number, line in enumerate(stream, start=1):

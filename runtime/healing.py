@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -25,8 +26,16 @@ from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 from customer_timeline.schemas.operations import Operation, OperationKind, OperationPlace, chunks
 
 PAGE: Final = 500
-MOST_LOOKED_AT: Final = 2_000
-"""Records whose effect is worked out before anybody is asked: a few seconds of work."""
+
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""As `record_progress.shown_records`: what is done, and of how many."""
+
+
+@contextmanager
+def unseen(what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show nothing."""
+    yield lambda more: None
 
 
 class NoSuchDeadLetterError(CustomerTimelineError):
@@ -41,15 +50,13 @@ class NoSuchDeadLetterError(CustomerTimelineError):
 
 
 class RetryPlan(NamedTuple):
-    """What reading dead letters again would give. `failing`: how many still are none, by reason.
-
-    `looked_at`: of how many of the accepted ones `effects` tells.
+    """What reading dead letters again would give. `failing`: how many still are none, by reason; `effects`: what those
+    that are accepted would change, all of them.
     """
 
     places: tuple[DeadLetterPlace, ...]
     accepted: int
     failing: Mapping[str, int]
-    looked_at: int
     effects: Effects
 
 
@@ -80,24 +87,35 @@ async def plan_retry(
     places: Sequence[DeadLetterPlace],
     *,
     now: datetime,
+    shown: Progress = unseen,
 ) -> RetryPlan:
-    """What reading the records again with this code would give."""
-    accepted: list[DecodedEvent] = []
+    """What reading the records again with this code would give; their content is never all in memory."""
+    accepted: dict[str, list[DeadLetterPlace]] = {}
     count, failing = 0, Counter[str]()
-    for place in places:
+
+    async def event_at(place: DeadLetterPlace) -> DecodedEvent | None:
         letter = await reader.dead_letter(*place)
-        if letter is None:  # removed meanwhile
-            continue
         try:
-            event = decoded(codec, letter)
+            return None if letter is None else decoded(codec, letter)  # None: removed meanwhile
         except InvalidEvent as error:
             failing[str(error.reason)] += 1
-            continue
-        count += 1
-        if len(accepted) < MOST_LOOKED_AT:
-            accepted.append(event)
-    effects = await planner.effects(accepted, now=now)
-    return RetryPlan(tuple(places), count, dict(failing), len(accepted), effects)
+            return None
+
+    async def events(event_ids: Sequence[str]) -> list[DecodedEvent]:
+        found = [await event_at(place) for event_id in event_ids for place in accepted[event_id]]
+        return [event for event in found if event is not None]
+
+    with shown("reading again", len(places)) as step:
+        for place in places:
+            event = await event_at(place)
+            if event is not None:
+                accepted.setdefault(event.event_id, []).append(place)
+                count += 1
+            step(1)
+    still = dict(failing)
+    with shown("comparing", len(accepted)) as step:
+        effects = await planner.effects_of(list(accepted), events, now=now, step=step)
+    return RetryPlan(tuple(places), count, still, effects)
 
 
 def decoded(codec: Codec, letter: DeadLetter) -> DecodedEvent:
@@ -106,17 +124,10 @@ def decoded(codec: Codec, letter: DeadLetter) -> DecodedEvent:
 
 
 def operations(
-    kind: OperationKind,
-    places: Sequence[DeadLetterPlace],
-    *,
-    operator: str,
-    reason: str,
-    now: datetime,
-    event_id: str | None = None,
+    kind: OperationKind, places: Sequence[DeadLetterPlace], *, operator: str, reason: str, now: datetime
 ) -> Iterator[Operation]:
     """The operations to append: as many as the places need."""
-    named = (OperationPlace(topic=one.topic, partition=one.partition, offset=one.offset) for one in places)
-    for part in chunks(named):
+    for part in chunks(map(operation_place, places)):
         yield Operation(
             operation_id=uuid.uuid4(),
             kind=kind,
@@ -124,5 +135,9 @@ def operations(
             reason=reason,
             decided_at=now,
             places=tuple(part),
-            event_id=None if event_id is None else uuid.UUID(event_id),
         )
+
+
+def operation_place(place: DeadLetterPlace) -> OperationPlace:
+    """The place as operations name it."""
+    return OperationPlace(topic=place.topic, partition=place.partition, offset=place.offset)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,3 +42,14 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stoppable(how_to_go_on: str) -> Iterator[None]:
+    """Within it the first signal ends the command, with a line on stderr that says how to go on. Raises SystemExit."""
+    try:
+        with interruptible():
+            yield
+    except Interrupted:
+        sys.stderr.write(f"customer-timeline: interrupted. {how_to_go_on}\n")
+        raise SystemExit(EXIT_CODE) from None

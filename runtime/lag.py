@@ -94,6 +94,20 @@ class LagProbe:
             self._database = None
 
 
+def end_of(bootstrap: str, topic: str, partition: int = 0) -> int:
+    """The position that the next record of a partition gets. Raises LagUnknownError."""
+    at = TopicPartition(topic, partition)
+    consumer = None
+    try:
+        consumer = _consumer(bootstrap)
+        return int(consumer.end_offsets([at])[at])
+    except KafkaError as exc:
+        raise LagUnknownError(f"The topic {topic} does not answer: check Kafka at {bootstrap}.") from exc
+    finally:
+        if consumer is not None:
+            consumer.close()
+
+
 def _consumer(bootstrap: str) -> Any:
     timeout_ms = int(_TIMEOUT_S * 1000)
     return KafkaConsumer(

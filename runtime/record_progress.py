@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def shown_records(what: str, total: int) -> Iterator[Callable[[int], object]]:
-    """Call what it gives with the number of records that are done more; without a terminal nothing is shown."""
+def shown_records(what: str, total: int | None) -> Iterator[Callable[[int], object]]:
+    """Call what it gives with the number of records that are done more; without a terminal nothing is shown.
+
+    `total`: None where nobody knows.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

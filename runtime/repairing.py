@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from customer_timeline.projections.dead_letters import DeadLetter
 from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 from customer_timeline.schemas.envelope import EVENT_NAMESPACE, event_id, shown_identity
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent, RejectionReason
 from customer_timeline.schemas.rejection import showable_type
@@ -63,7 +63,8 @@ class Repair(NamedTuple):
     """A repaired copy that is ready to be published.
 
     `new_id`: the record showed none. `stored_revision`: of the event with this id that is in the views already.
-    `customer_id`: whose timeline it would join; None: nobody's, or that of a customer who begins with it.
+    `customer_id`: whose timeline it would join; None: nobody's, or that of a customer who begins with it. `stands_at`:
+    the partition and offset of the record that counts, where it says this already: then there is nothing to publish.
     """
 
     decoded: DecodedEvent
@@ -72,6 +73,7 @@ class Repair(NamedTuple):
     identifiers: tuple[Named, ...]
     things: tuple[Named, ...]
     customer_id: str | None
+    stands_at: tuple[int, int] | None = None
 
 
 class Repairer:
@@ -86,7 +88,8 @@ class Repairer:
 
         It keeps the record's id and source where it shows them (else its id is made of the record's place), has a
         higher revision than the record and than any stored record of that event, and no `recordedtime`: it is known
-        from now on. Raises InvalidEvent where it would be a dead letter again, NotEditableError, NoRepairedEventError,
+        from now on. Where the views hold that very event, as after a run that was cut short, it is that one.
+        Raises InvalidEvent where it would be a dead letter again, NotEditableError, NoRepairedEventError,
         OtherEventError, and what readers raise.
         """
         original = _object(letter.value)
@@ -101,10 +104,24 @@ class Repairer:
         _keep_identity(repaired, identity, letter)
         source, id_ = shown_identity(repaired) or (None, None)
         stored = await self._reader.stored_revision(event_id(source, id_)) if source and id_ else None
+        # Of a record without an id nothing of this event will ever be read, whatever its revision.
+        enough = max(0 if identity is None else 1 + _revision(original or {}), _revision(repaired))
         if identity is not None or stored is not None:
             least = 1 + max(_revision(original or {}), -1 if stored is None else stored)
             repaired["revision"] = max(least, _revision(repaired))
-        return await self.checked(repaired, identity is None, stored, now)
+        return await self.unless_it_stands(await self.checked(repaired, identity is None, stored, now), enough)
+
+    async def unless_it_stands(self, repair: Repair, least_revision: int) -> Repair:
+        """The repair; where the record that counts says the same, that record, if its revision is high enough."""
+        found = await self._reader.stored_event(repair.decoded.event_id)
+        if found is None:
+            return repair
+        at = from_micros(found.recorded_us)
+        stored = self._codec.decode(found.event.encode(), appended_at=at, recorded_header=at.isoformat())
+        says = [(self._codec.canonical_hash(one), one.occurred_us) for one in (stored, repair.decoded)]
+        if says[0] != says[1] or stored.revision < least_revision:
+            return repair
+        return repair._replace(decoded=stored, stands_at=(found.partition, found.offset))
 
     async def checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
         """The event to publish, checked as publishing checks it. Raises InvalidEvent."""
@@ -139,6 +156,7 @@ def described(repair: Repair) -> dict[str, Any]:
         "type": repair.decoded.type,
         "revision": repair.decoded.revision,
         "stored_revision": repair.stored_revision,
+        "stands": repair.stands_at is not None,
         "customer_id": repair.customer_id,
         "identifiers": [one._asdict() for one in repair.identifiers],
         "things": [one._asdict() for one in repair.things],

@@ -63,6 +63,7 @@ def application() -> FastAPI:
         local_only=is_loopback(settings.api_host),
         ready_max_lag_s=settings.ready_max_lag_s,
         dead_letters_warn_above=settings.dead_letters_warn_above,
+        dead_letters_oldest_days=settings.dead_letters_keep_days if settings.dead_letters_export_dir else None,
     )
     return create_app(*wiring.serving_readers(settings), config)
 

@@ -149,7 +149,13 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=36_500,
-        description="Days after which `dead-letters remove` takes dead letters out, once exported; 0 keeps all.",
+        description="Days after which dead letters are taken out, once exported: by `dead-letters remove`, or by the "
+        "workers where `dead_letters_export_dir` is given; 0 keeps all.",
+    )
+    dead_letters_export_dir: Path | None = Field(
+        None,
+        description="Folder to which workers export dead letters older than `dead_letters_keep_days`, and then remove "
+        "them; one for all workers. Not given: nothing is removed by itself.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
@@ -166,6 +172,13 @@ class Settings(BaseSettings):
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("no such time zone") from None
         return name
+
+    @field_validator("dead_letters_export_dir")
+    @classmethod
+    def _old_is_defined(cls, folder: Path | None, info: ValidationInfo) -> Path | None:
+        if folder is not None and not info.data.get("dead_letters_keep_days", 1):
+            raise ValueError(f"set {PREFIX}DEAD_LETTERS_KEEP_DAYS too: nothing says what is old")
+        return folder
 
     @field_validator("database_url")
     @classmethod

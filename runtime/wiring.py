@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from customer_timeline.projections.postgres.reader import PostgresReader
     from customer_timeline.projections.postgres.sweep_store import SweepStore
     from customer_timeline.projections.postgres.view_set import Place, ViewSetPin
+    from customer_timeline.runtime.retaining import Retaining
     from customer_timeline.schemas.codec import Codec
     from customer_timeline.schemas.identifiers import IdentifierSpace
     from customer_timeline.schemas.topics import TopicSpec
@@ -267,7 +268,9 @@ def finishing(settings: Settings) -> Finishing:
     )
 
 
-def operations_journal(settings: Settings, codec: Codec, place: Place | None = None) -> OperationsJournal:
+def operations_journal(
+    settings: Settings, codec: Codec, place: Place | None = None, observer: Observer = lambda step: None
+) -> OperationsJournal:
     """Applies what operators decide about dead letters; connects when there is something to apply."""
     from customer_timeline.projections.postgres.operations import OperationsJournal
 
@@ -280,7 +283,28 @@ def operations_journal(settings: Settings, codec: Codec, place: Place | None = N
         settings.stages,
         version=projection_version(settings),
         details=projection_details(settings),
+        observer=observer,
         belongs=pin.check,
+    )
+
+
+def dead_letter_keeper(settings: Settings, observer: Observer, place: Place | None = None) -> Retaining | None:
+    """Exports old dead letters and has them removed; None where the settings keep them. Connects when there are any."""
+    if settings.dead_letters_export_dir is None or not settings.dead_letters_keep_days:
+        return None
+    from customer_timeline.projections.postgres.retention_store import RetentionStore
+    from customer_timeline.runtime.clock import SystemClock
+    from customer_timeline.runtime.retaining import OperationsTopic, Retaining
+
+    pin = view_set_pin(settings, "customer-timeline-retention", place=place)
+    version = projection_version(settings)
+    return Retaining(
+        settings.dead_letters_export_dir,
+        settings.dead_letters_keep_days,
+        RetentionStore(pin.connect, settings.database_schema, version=version, belongs=pin.check),
+        OperationsTopic(settings.kafka_bootstrap, settings.operations_topic),
+        SystemClock().now,
+        observer,
     )
 
 

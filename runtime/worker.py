@@ -59,10 +59,11 @@ def build_app(
         make_journal,
         lambda: wiring.sweep_store(settings, place),
         lambda between: wiring.partial_builder(settings, codec, between, place),
-        lambda: (
+        lambda observe: (
             OperationsConfig(settings.kafka_bootstrap, settings.operations_topic),
-            wiring.operations_journal(settings, codec, place),
+            wiring.operations_journal(settings, codec, place, lambda step: observe(f"operation_{step}")),
         ),
+        (lambda observe: wiring.dead_letter_keeper(settings, observe, place)),
         registry=registry,
         now_us=lambda: to_micros(clock.now()),
         observer=observer,

@@ -19,6 +19,7 @@ from customer_timeline.streams.consumer import ProjectorConfig
 from customer_timeline.streams.metrics import ProjectorMetrics
 from customer_timeline.streams.operations import Operations, OperationsConfig
 from customer_timeline.streams.projector import Projector
+from customer_timeline.streams.retention import Keeper, Retention
 from customer_timeline.streams.sweeper import Sweeper, SweeperConfig
 from customer_timeline.streams.topic_identity import TopicIdentity
 
@@ -46,7 +47,8 @@ def create_app(
     journal: Callable[[Observer], PostgresJournal],
     sweeps: Callable[[], SweepStore],
     partials: Callable[[Callable[[], object]], PartialBuilder],
-    operations: Callable[[], tuple[OperationsConfig, OperationsStore]],
+    operations: Callable[[Observer], tuple[OperationsConfig, OperationsStore]],
+    keeper: Callable[[Observer], Keeper | None],
     *,
     registry: CollectorRegistry,
     now_us: Callable[[], int],
@@ -55,8 +57,8 @@ def create_app(
 ) -> WorkerApp:
     """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
     the sweeper's store, `partials` its builder of partial states, given what to call between two events, `operations`
-    where operators' decisions stand and who applies them. `now_us`: the clock, microseconds since 1970. Without
-    `sweeping` the app has the projector only.
+    where operators' decisions stand and who applies them, `keeper` what exports old dead letters, where that is wanted.
+    `now_us`: the clock, microseconds since 1970. Without `sweeping` the app has the projector only.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
@@ -108,7 +110,14 @@ def create_app(
         """What applies operators' decisions, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
-            where, store = operations()
+            where, store = operations(observer)
             super().__init__(where, store, metrics(), **kwargs)
+
+    @app.service
+    class WorkerRetention(Retention):
+        """What has old dead letters exported and removed, as a service of this app."""
+
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__(keeper(observer), metrics(), **kwargs)
 
     return app

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.kafka_errors import KafkaSilent, TopicUnknown
 
 Client = Literal["auto", "kafka-python", "confluent"]
 
@@ -42,36 +43,12 @@ class Bounds(NamedTuple):
     end: int
 
 
-class LogUnreachable(CustomerTimelineError):  # noqa: N818 - named for what is the case
+class LogUnreachable(KafkaSilent):
     """Kafka did not answer, or stopped answering while a stretch was read."""
 
-    exit_code = 3  # of the command line
 
-    def __init__(self, bootstrap: str, waited_s: float) -> None:
-        self.bootstrap = bootstrap
-        self.waited_s = waited_s
-        super().__init__(
-            f"Kafka at {bootstrap} did not answer within {waited_s:g} s. Is it running, and is "
-            "CUSTOMER_TIMELINE_KAFKA_BOOTSTRAP its address?"
-        )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (LogUnreachable, (self.bootstrap, self.waited_s))
-
-
-class LogMissing(CustomerTimelineError):  # noqa: N818
+class LogMissing(TopicUnknown):
     """There is no such topic."""
-
-    def __init__(self, topic: str, bootstrap: str) -> None:
-        self.topic = topic
-        self.bootstrap = bootstrap
-        super().__init__(
-            f"Topic {topic!r} does not exist on Kafka at {bootstrap}. "
-            "CUSTOMER_TIMELINE_TOUCHPOINTS_TOPIC names another."
-        )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (LogMissing, (self.topic, self.bootstrap))
 
 
 class LogUnreadable(CustomerTimelineError):  # noqa: N818

@@ -21,6 +21,11 @@ class ProjectorMetrics:
         self.replaced = counter("events_replaced", "Events of which another record won.")
         self.dead_letters = counter("dead_letters", "Records that could not become events.", "reason")
         self.healed = counter("dead_letters_healed", "Dead letters that a retry made events.")
+        self.dead_letters_exported = counter("dead_letters_exported", "Old dead letters written to files.")
+        self.retention_failures = counter(
+            "dead_letter_retention_failures",
+            "Attempts to export or remove old dead letters that failed.",
+        )
         self.batches = counter("batches", "Transactions committed.")
         self.retries = counter("storage_retries", "Attempts that failed for a passing reason of Postgres.")
         self.fenced = counter("fenced", "Batches given up because another worker took over.")

@@ -22,7 +22,7 @@ from customer_timeline.projections.dead_letters import (
     StoredDeadLetters,
     without_numbers,
 )
-from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_reading import PlacedEvent, StoredEvent
 from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.lifecycle import Stage, entry_at, next_change_us
 from customer_timeline.projections.progress import DeadPosition, Progress
@@ -190,14 +190,21 @@ class MemoryReader:
 
     async def stored_dead_letters(self) -> StoredDeadLetters:
         reasons = Counter(letter.summary.reason for letter in self._views.letters if letter.summary.state == "open")
-        return StoredDeadLetters(dict(reasons), 8192)
+        oldest = min((letter.summary.recorded_us for letter in self._views.letters), default=None)
+        return StoredDeadLetters(dict(reasons), 8192, oldest_us=oldest)
 
     async def stored_revision(self, event_id: str) -> int | None:
         return max((e.event.revision for e in self._views.events if e.event.event_id == event_id), default=None)
 
-    async def stored_event(self, event_id: str) -> StoredEvent | None:
-        found = next((e.event for e in self._views.events if e.event.event_id == event_id), None)
-        return None if found is None else StoredEvent(found.value.decode(), to_micros(found.recorded_at))
+    async def stored_event(self, event_id: str) -> PlacedEvent | None:
+        found = next((e for e in self._views.events if e.event.event_id == event_id), None)
+        if found is None:
+            return None
+        event = found.event
+        return PlacedEvent(event.value.decode(), to_micros(event.recorded_at), found.partition, found.offset)
+
+    async def applied_operation(self, operation_id: str) -> bool:
+        return False
 
     async def owner_of(self, thing_id: str) -> str | None:
         things = {thing.thing_id: thing for thing in self._views.things}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from customer_timeline.projections.dead_letters import (
     DeadLetter,
@@ -50,7 +52,11 @@ async def read_dead_letter(pool: ReadPool, place: DeadLetterPlace) -> DeadLetter
     rows = await pool.fetch("EXECUTE dead_letter (%s, %s, %s)", place)
     if not rows:
         return None
-    row = rows[0]
+    return letter_of(rows[0])
+
+
+def letter_of(row: Sequence[Any]) -> DeadLetter:
+    """From the columns of `dead_letters.sql`, `dead_letter`."""
     sha256, key, value, headers, *decided = row[8:]
     summary = DeadLetterSummary(*row[:8])
     decision = None if decided[-1] is None else DeadLetterDecision(*decided)
@@ -60,7 +66,7 @@ async def read_dead_letter(pool: ReadPool, place: DeadLetterPlace) -> DeadLetter
 async def read_stored_dead_letters(pool: ReadPool) -> StoredDeadLetters:
     """How many there are."""
     rows = await pool.fetch("EXECUTE stored_dead_letters")
-    return StoredDeadLetters({row[0]: row[1] for row in rows if row[0] is not None}, rows[0][2])
+    return StoredDeadLetters({row[0]: row[1] for row in rows if row[0] is not None}, *rows[0][2:])
 
 
 def _cuts(wanted: DeadLetterFilter) -> tuple[object, ...]:

@@ -9,9 +9,9 @@ WITH counted AS (
     SELECT
         d.reason,
         d.type,
-        regexp_replace(d.error, '[0-9]+', '#', 'g') AS error,
+        dead_letter_kind_of_error(d.error) AS error,
         count(*) AS records,
-        count(*) FILTER (WHERE d.healed_at IS NULL AND c.state IS NULL) AS open,
+        count(*) FILTER (WHERE dead_letter_state(d.healed_at, c.state) = 'open') AS open,
         min(d.recorded_at) AS first_at,
         max(d.recorded_at) AS last_at
     FROM dead_letter AS d
@@ -19,16 +19,13 @@ WITH counted AS (
     WHERE ($1 IS NULL OR d.reason = $1)
         AND ($2 IS NULL OR d.type = $2 OR rtrim(d.type, '0123456789') = $2 || '.v')
         AND d.recorded_at >= $3 AND d.recorded_at < $4
-        AND (coalesce($9, '') = 'healed') = (d.healed_at IS NOT NULL)
-        AND CASE coalesce($9, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
-            ELSE coalesce(c.state, 'open') = $9 END
+        AND CASE WHEN $9 IS NULL THEN dead_letter_state(d.healed_at, c.state) NOT IN ('healed', 'removed')
+            ELSE dead_letter_state(d.healed_at, c.state) = $9 END
     GROUP BY d.reason, d.type, d.error
 ),
 grouped AS (
     SELECT
-        left(
-            encode(sha256(convert_to(reason || E'\n' || coalesce(type, '') || E'\n' || error, 'UTF8')), 'hex'), 16
-        ) AS fingerprint,
+        dead_letter_fingerprint(reason, type, error) AS fingerprint,
         reason,
         type,
         error,
@@ -64,10 +61,9 @@ CROSS JOIN LATERAL (
     FROM dead_letter AS d
     LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
     WHERE d.reason = page.reason AND d.recorded_at = page.last_at AND d.type IS NOT DISTINCT FROM page.type
-        AND regexp_replace(d.error, '[0-9]+', '#', 'g') = page.error
-        AND (coalesce($9, '') = 'healed') = (d.healed_at IS NOT NULL)
-        AND CASE coalesce($9, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
-            ELSE coalesce(c.state, 'open') = $9 END
+        AND dead_letter_kind_of_error(d.error) = page.error
+        AND CASE WHEN $9 IS NULL THEN dead_letter_state(d.healed_at, c.state) NOT IN ('healed', 'removed')
+            ELSE dead_letter_state(d.healed_at, c.state) = $9 END
     ORDER BY d.topic COLLATE "C" DESC, d.part DESC, d.position DESC
     LIMIT 1
 ) AS newest
@@ -85,30 +81,15 @@ SELECT
     d.reason,
     d.type,
     d.error,
-    coalesce(CASE WHEN d.healed_at IS NOT NULL THEN 'healed' END, c.state, 'open')
+    dead_letter_state(d.healed_at, c.state)
 FROM dead_letter AS d
 LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
 WHERE ($1 IS NULL OR d.reason = $1)
     AND ($2 IS NULL OR d.type = $2 OR rtrim(d.type, '0123456789') = $2 || '.v')
     AND d.recorded_at >= $3 AND d.recorded_at < $4
-    AND (coalesce($10, '') = 'healed') = (d.healed_at IS NOT NULL)
-    AND CASE coalesce($10, 'all') WHEN 'healed' THEN true WHEN 'all' THEN c.state IS DISTINCT FROM 'removed'
-        ELSE coalesce(c.state, 'open') = $10 END
-    AND (
-        $5 IS NULL OR $5 = left(
-            encode(
-                sha256(
-                    convert_to(
-                        d.reason || E'\n' || coalesce(d.type, '') || E'\n'
-                        || regexp_replace(d.error, '[0-9]+', '#', 'g'),
-                        'UTF8'
-                    )
-                ),
-                'hex'
-            ),
-            16
-        )
-    )
+    AND CASE WHEN $10 IS NULL THEN dead_letter_state(d.healed_at, c.state) NOT IN ('healed', 'removed')
+        ELSE dead_letter_state(d.healed_at, c.state) = $10 END
+    AND ($5 IS NULL OR dead_letter_fingerprint(d.reason, d.type, dead_letter_kind_of_error(d.error)) = $5)
     AND ($6 IS NULL OR (d.recorded_at, d.topic COLLATE "C", d.part, d.position) < (
         SELECT a.recorded_at, a.topic COLLATE "C", a.part, a.position
         FROM dead_letter AS a
@@ -127,7 +108,7 @@ SELECT
     d.reason,
     d.type,
     d.error,
-    coalesce(CASE WHEN d.healed_at IS NOT NULL THEN 'healed' END, c.state, 'open'),
+    dead_letter_state(d.healed_at, c.state),
     d.sha256,
     d.key,
     d.value,
@@ -140,15 +121,21 @@ FROM dead_letter AS d
 LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
 WHERE d.topic = $1 AND d.part = $2 AND d.position = $3
 
--- stored_dead_letters: how many are open, of each reason, and what their table takes on disk; a row even with none.
+-- stored_dead_letters: how many are open, of each reason; what their table takes on disk, how many were removed, and when
+-- the oldest that is there was recorded; a row even with none.
 PREPARE stored_dead_letters AS
-SELECT found.reason, found.records, pg_total_relation_size('dead_letter')
+SELECT
+    found.reason,
+    found.records,
+    pg_total_relation_size('dead_letter'),
+    (SELECT coalesce(sum(o.removed), 0)::bigint FROM operation AS o),
+    (SELECT (extract(epoch FROM min(d.recorded_at)) * 1000000)::bigint FROM dead_letter AS d)
 FROM (SELECT) AS always
 LEFT JOIN (
     SELECT d.reason, count(*) AS records
     FROM dead_letter AS d
     LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
-    WHERE d.healed_at IS NULL AND c.state IS NULL
+    WHERE dead_letter_state(d.healed_at, c.state) = 'open'
     GROUP BY d.reason
 ) AS found ON true
 
@@ -163,7 +150,11 @@ FROM (
 
 -- stored_event: the record of an event that counts
 PREPARE stored_event (uuid) AS
-SELECT event::text, (extract(epoch FROM recorded_at) * 1000000)::bigint FROM timeline WHERE event_id = $1
+SELECT event::text, (extract(epoch FROM recorded_at) * 1000000)::bigint, part, position FROM timeline WHERE event_id = $1
+
+-- applied_operation: whether an operation is applied
+PREPARE applied_operation (uuid) AS
+SELECT EXISTS (SELECT FROM operation WHERE operation_id = $1)
 
 -- owner_of: the customer whose a thing is, itself or through at most five others.
 PREPARE owner_of (uuid) AS

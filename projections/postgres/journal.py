@@ -101,7 +101,7 @@ class PostgresJournal:
         self._name = WorkerName(name, self._sql)
         self._memory = IdentityMemory()
         self._epochs: dict[tuple[str, int], int] = {}
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._seconds: dict[str, float] = {}
         self._last_step = 0.0
         self.turns = Turns()
@@ -221,7 +221,7 @@ class PostgresJournal:
             outcome.new, outcome.duplicates, outcome.replaced, dict(dead), outcome.customers, dict(self._seconds)
         )
 
-    def _store(self, session: _Session, arrivals: dict[str, Arrival], batch: Batch, outcome: Outcome) -> None:
+    def _store(self, session: Session, arrivals: dict[str, Arrival], batch: Batch, outcome: Outcome) -> None:
         """Store events; where Postgres refuses some record's content, halve until it is found."""
         session.cursor.execute(f"SAVEPOINT {HALF}")
         try:
@@ -251,7 +251,7 @@ class PostgresJournal:
                 self._deferral.flush(session.cursor)
 
     def _write(
-        self, session: _Session, arrivals: Mapping[str, Arrival], appended_at: datetime
+        self, session: Session, arrivals: Mapping[str, Arrival], appended_at: datetime
     ) -> tuple[Stored, Settlement, int]:
         stored = session.timeline.store(arrivals)
         self._step("inserted")
@@ -271,7 +271,7 @@ class PostgresJournal:
             session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
         return stored, settlement, session.customers.write(settlement, by_customer, now_us)
 
-    def _bury(self, session: _Session, topic: str, rejected: Rejected) -> None:
+    def _bury(self, session: Session, topic: str, rejected: Rejected) -> None:
         record, error = rejected
         value = record.value or b""
         session.cursor.execute(
@@ -291,7 +291,7 @@ class PostgresJournal:
             },
         )
 
-    def _bury_event(self, session: _Session, batch: Batch, event_id: str, error: str) -> int:
+    def _bury_event(self, session: Session, batch: Batch, event_id: str, error: str) -> int:
         """Every record of an event that Postgres refuses; returns how many."""
         refused = [placed for placed in batch.placed if placed.event.event_id == event_id]
         for placed in refused:
@@ -299,7 +299,7 @@ class PostgresJournal:
             self._bury(session, batch.topic, Rejected(Record.of(placed.raw), refusal))
         return len(refused)
 
-    def _announce(self, session: _Session, outcome: Outcome, batch: Batch) -> None:
+    def _announce(self, session: Session, outcome: Outcome, batch: Batch) -> None:
         """Outbox rows: customers that are now under another id. New touchpoints are not announced: the topic of changes
         is for what is rare and worth acting on, and the timeline tells the rest.
         """
@@ -312,14 +312,14 @@ class PostgresJournal:
                 {"kind": "customer.identity_changed", "payload": payload, "created_at": batch.appended_at},
             )
 
-    def _pass_time(self, session: _Session, topic: str, passed: Mapping[int, datetime]) -> None:
+    def _pass_time(self, session: Session, topic: str, passed: Mapping[int, datetime]) -> None:
         epochs = [self._epochs.get((topic, part), -1) for part in passed]
         session.cursor.execute(
             self._sql["pass_time"],
             {"topic": topic, "parts": list(passed), "epochs": epochs, "passed": list(passed.values())},
         )
 
-    def _advance(self, session: _Session, batch: Batch) -> None:
+    def _advance(self, session: Session, batch: Batch) -> None:
         """The fence: the offsets move only while this worker holds the epoch and nobody else has moved them."""
         parts = sorted(batch.spans)
         session.cursor.execute(
@@ -347,14 +347,14 @@ class PostgresJournal:
     # -- session ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[_Session]:
+    def _transaction(self) -> Iterator[Session]:
         """A transaction on the worker's connection. Any failure rolls back, forgets what was learnt, and is
         translated.
         """
-        session: _Session | None = None
+        session: Session | None = None
         try:
             if self._session is None:
-                self._session = _Session(self._connect(), self)
+                self._session = Session(self._connect(), self)
                 self._reattach(self._session)
             session = self._session
             self._belongs(session.cursor)
@@ -368,7 +368,7 @@ class PostgresJournal:
             self._abandon()
             raise
 
-    def _reattach(self, session: _Session) -> None:
+    def _reattach(self, session: Session) -> None:
         self._belongs(session.cursor)
         for topic in {topic for topic, _ in self._epochs}:
             held = {part: epoch for (name, part), epoch in self._epochs.items() if name == topic}
@@ -382,7 +382,7 @@ class PostgresJournal:
         self._memory.clear()
         self.close()
 
-    def _check_version(self, session: _Session) -> None:
+    def _check_version(self, session: Session) -> None:
         cursor = session.cursor
         cursor.execute("SELECT transaction_timestamp()")
         (now,) = cursor.fetchone() or (None,)
@@ -417,7 +417,7 @@ class PostgresJournal:
         self._observer(name)
 
 
-class _Session:
+class Session:
     """One connection and the stores that live on it."""
 
     def __init__(self, connection: Connection, journal: PostgresJournal) -> None:

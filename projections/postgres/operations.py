@@ -18,7 +18,7 @@ from customer_timeline.projections.dead_letters import read_again
 from customer_timeline.projections.journal import Batch, Placed, Span, TransientStorageError
 from customer_timeline.projections.operations import OperationApplied, OperationRecord
 from customer_timeline.projections.postgres.batch_outcome import Outcome
-from customer_timeline.projections.postgres.journal import PostgresJournal, _Session
+from customer_timeline.projections.postgres.journal import PostgresJournal, Session
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.timeline_store import arrivals_of
 from customer_timeline.schemas.decoded import to_micros
@@ -76,8 +76,11 @@ class OperationsJournal(PostgresJournal):
         with self.turns.computing(), self._transaction() as session:
             if not self._first(session, record):
                 return None
+            self._step("begun")
             applied, operation = self._apply_operation(session, record)
             session.cursor.execute(self._statements["write_operation"], _told(record, applied, operation))
+            self._step("written")
+        self._step("committed")
         return applied
 
     @property
@@ -86,7 +89,7 @@ class OperationsJournal(PostgresJournal):
             self._operations = named_queries("operations.sql")
         return self._operations
 
-    def _first(self, session: _Session, record: OperationRecord) -> bool:
+    def _first(self, session: Session, record: OperationRecord) -> bool:
         at = {"topic": record.topic, "position": record.position, "version": self._version}
         session.cursor.execute(self._statements["create_offset"], at)
         session.cursor.execute(self._statements["advance"], at)
@@ -97,7 +100,7 @@ class OperationsJournal(PostgresJournal):
             raise TransientStorageError("No worker of this projection version has written the tables yet.")
         return False
 
-    def _apply_operation(self, session: _Session, record: OperationRecord) -> tuple[OperationApplied, Operation | None]:
+    def _apply_operation(self, session: Session, record: OperationRecord) -> tuple[OperationApplied, Operation | None]:
         try:
             operation = decode_operation(record.value)
         except InvalidOperationError as error:
@@ -118,15 +121,15 @@ class OperationsJournal(PostgresJournal):
             "operation": record.position,
         }
         session.cursor.execute(self._statements["decide"], decided)
-        if operation.kind == "removed":
-            session.cursor.execute(self._statements["remove_letters"], decided)
-        return OperationApplied(operation.kind, count), operation
+        if operation.kind != "removed":
+            return OperationApplied(operation.kind, count), operation
+        newly = session.cursor.rowcount
+        session.cursor.execute(self._statements["remove_letters"], decided)
+        return OperationApplied(operation.kind, count, removed=newly), operation
 
     # -- reading again ------------------------------------------------------------------------------------------------
 
-    def _retry(
-        self, session: _Session, places: Sequence[OperationPlace], operation: OperationRecord
-    ) -> tuple[int, int]:
+    def _retry(self, session: Session, places: Sequence[OperationPlace], operation: OperationRecord) -> tuple[int, int]:
         """Make events of the dead letters among the records; how many, and how many still are none."""
         session.cursor.execute(self._statements["lock_letters"], _places(places))
         placed: list[Placed] = []
@@ -146,7 +149,7 @@ class OperationsJournal(PostgresJournal):
         session.cursor.execute(self._statements["mark_healed"], {**at, "at": operation.appended_at})
         return len(healed), len(failures)
 
-    def _store_again(self, session: _Session, placed: Sequence[Placed], operation: OperationRecord) -> list[_Failure]:
+    def _store_again(self, session: Session, placed: Sequence[Placed], operation: OperationRecord) -> list[_Failure]:
         """Store events as a batch is stored; those that Postgres refuses are returned."""
         if not placed:
             return []
@@ -164,7 +167,7 @@ class OperationsJournal(PostgresJournal):
             if event.event_id in refused
         ]
 
-    def _mark_failed(self, session: _Session, failure: _Failure) -> None:
+    def _mark_failed(self, session: Session, failure: _Failure) -> None:
         record, error = failure
         session.cursor.execute(
             self._statements["mark_failed"],
@@ -211,6 +214,7 @@ def _told(record: OperationRecord, applied: OperationApplied, operation: Operati
         "records": applied.records,
         "healed": applied.healed,
         "failed": applied.failed,
+        "removed": applied.removed,
         "refused": applied.refused,
     }
 

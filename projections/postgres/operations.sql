@@ -33,13 +33,14 @@ WHERE d.topic = t.topic AND d.part = t.part AND d.position = t.position
 UPDATE dead_letter SET reason = %(reason)s, error = %(error)s, type = %(type)s
 WHERE topic = %(topic)s AND part = %(part)s AND position = %(position)s
 
--- decide: the last decision about each record
+-- decide: the last decision about each record; what was removed stays so, or a rebuild would bring it back
 INSERT INTO dead_letter_decision (topic, part, position, state, operator, reason, event_id, decided_at, operation)
 SELECT DISTINCT ON (t.topic, t.part, t.position)
     t.topic, t.part, t.position, %(state)s, %(operator)s, %(reason)s, %(event_id)s::uuid, %(at)s, %(operation)s
 FROM unnest(%(topics)s::text[], %(parts)s::integer[], %(positions)s::bigint[]) AS t (topic, part, position)
 ON CONFLICT (topic, part, position) DO UPDATE SET state = excluded.state, operator = excluded.operator,
     reason = excluded.reason, event_id = excluded.event_id, decided_at = excluded.decided_at, operation = excluded.operation
+WHERE dead_letter_decision.state <> 'removed'
 
 -- remove_letters: dead letters that were exported
 DELETE FROM dead_letter AS d
@@ -47,7 +48,6 @@ USING unnest(%(topics)s::text[], %(parts)s::integer[], %(positions)s::bigint[]) 
 WHERE d.topic = t.topic AND d.part = t.part AND d.position = t.position
 
 -- write_operation: what it did
-INSERT INTO operation (topic, position, operation_id, kind, operator, reason, event_id, recorded_at, records, healed, failed, refused)
+INSERT INTO operation (topic, position, operation_id, kind, operator, reason, event_id, recorded_at, records, healed, failed, removed, refused)
 VALUES (%(topic)s, %(position)s, %(operation_id)s::uuid, %(kind)s, %(operator)s, %(reason)s, %(event_id)s::uuid, %(at)s,
-    %(records)s,
-    %(healed)s, %(failed)s, %(refused)s)
+    %(records)s, %(healed)s, %(failed)s, %(removed)s, %(refused)s)

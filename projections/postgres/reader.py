@@ -18,7 +18,7 @@ from customer_timeline.projections.dead_letters import (
     DeadLetterPlace,
     StoredDeadLetters,
 )
-from customer_timeline.projections.identity_reading import StoredEvent
+from customer_timeline.projections.identity_reading import PlacedEvent, StoredEvent
 from customer_timeline.projections.identity_review import ReviewFilter, ReviewKey, ReviewPage
 from customer_timeline.projections.postgres import dead_letters
 from customer_timeline.projections.postgres.identity_reads import read_component, read_events_of
@@ -204,10 +204,14 @@ class PostgresReader:
         rows = await self._lists.fetch("EXECUTE stored_revision (%s)", (event_id,))
         return None if rows[0][0] is None else int(rows[0][0])
 
-    async def stored_event(self, event_id: str) -> StoredEvent | None:
+    async def stored_event(self, event_id: str) -> PlacedEvent | None:
         """See `DeadLetterReader.stored_event`."""
         rows = await self._lists.fetch("EXECUTE stored_event (%s)", (event_id,))
-        return StoredEvent(*rows[0]) if rows else None
+        return PlacedEvent(*rows[0]) if rows else None
+
+    async def applied_operation(self, operation_id: str) -> bool:
+        """See `DeadLetterReader.applied_operation`."""
+        return bool((await self._lists.fetch("EXECUTE applied_operation (%s)", (operation_id,)))[0][0])
 
     async def owner_of(self, thing_id: str) -> str | None:
         """See `DeadLetterReader.owner_of`."""

@@ -7,7 +7,7 @@ the next one, which compares what the topic holds with the backup, record by rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +16,7 @@ from customer_timeline.runtime.backup.checking import Observe, check_backup
 from customer_timeline.runtime.backup.errors import BackupRefused
 from customer_timeline.runtime.backup.kafka_topics import TopicFacts, Topics
 from customer_timeline.runtime.backup.manifest import Manifest, TopicBackup
+from customer_timeline.runtime.backup.moves import Moves, Translated
 from customer_timeline.runtime.backup.segments import read_segment
 from customer_timeline.runtime.backup.writers import RecordWriter
 from customer_timeline.schemas.topics import TopicSpec
@@ -25,17 +26,22 @@ _APPENDED_AT_ONCE: Final = 5_000
 
 
 class RestoredPartition(NamedTuple):
-    """What became of a partition. `positions_kept`: every record stands where it stood in the log it came from."""
+    """What became of a partition. `positions_kept`: every record stands where it stood in the log it came from.
+
+    `renamed`: operations that name records by their new positions; `left_out`: those that name no record of the backup.
+    """
 
     topic: str
     partition: int
     records: int
     found: int
     positions_kept: bool
+    renamed: int = 0
+    left_out: int = 0
 
 
 class Restore:
-    """One run. Check first, then run."""
+    """One run. Check first, then run. `operations`: the topic whose records name others by their positions."""
 
     def __init__(
         self,
@@ -44,12 +50,15 @@ class Restore:
         topics: Topics,
         open_log: Callable[[str], LogReader],
         open_writer: Callable[[str], RecordWriter],
+        operations: str,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._topics = topics
         self._open_log = open_log
         self._open_writer = open_writer
+        self._operations = operations
+        self._moves = Moves(manifest.topics, lambda segment: read_segment(folder, segment.file, segment.partition))
 
     def check(self, specs: Mapping[str, TopicSpec], observe: Observe = lambda _: None) -> None:
         """Refuse whatever could not be restored as it was. Raises BackupRefused or BackupDamaged."""
@@ -103,9 +112,12 @@ class Restore:
         reader, writer = self._open_log(name), self._open_writer(name)
         try:
             bounds = reader.bounds()
+            ends = []
             for partition in range(backup.partitions):
-                yield self._fill_partition(name, backup, partition, bounds[partition], reader, writer, observe)
-            self._compare_ends(name, backup, reader.bounds())
+                filled = self._fill_partition(name, backup, partition, bounds[partition], reader, writer, observe)
+                ends.append(filled.records)
+                yield filled
+            _compare_ends(name, ends, reader.bounds())
         finally:
             writer.close()
             reader.close()
@@ -121,6 +133,9 @@ class Restore:
         observe: Observe,
     ) -> RestoredPartition:
         records = self._records(backup, partition)
+        translated = Translated(self._moves)
+        if name == self._operations:
+            records = translated.records(records)
         found = 0
         for batch in reader.read(partition, 0, bounds.end):
             for there in batch:
@@ -138,20 +153,20 @@ class Restore:
             observe(len(chunk))
         segments = backup.of(partition)
         kept = not segments or (segments[0].first == 0 and segments[-1].next == position)
-        return RestoredPartition(name, partition, position, found, kept)
+        return RestoredPartition(name, partition, position, found, kept, translated.renamed, translated.left_out)
 
     def _records(self, backup: TopicBackup, partition: int) -> Iterator[LogRecord]:
         for segment in backup.of(partition):
             yield from read_segment(self._folder, segment.file, partition)
 
-    def _compare_ends(self, name: str, backup: TopicBackup, bounds: Mapping[int, Bounds]) -> None:
-        for partition in range(backup.partitions):
-            wanted = sum(segment.records for segment in backup.of(partition))
-            if bounds[partition].end != wanted:
-                raise BackupRefused(
-                    f"Partition {partition} of {name} ends at {bounds[partition].end} instead of {wanted}: somebody "
-                    "else wrote to it. Delete the topic, and restore again."
-                )
+
+def _compare_ends(name: str, wanted: Sequence[int], bounds: Mapping[int, Bounds]) -> None:
+    for partition, end in enumerate(wanted):
+        if bounds[partition].end != end:
+            raise BackupRefused(
+                f"Partition {partition} of {name} ends at {bounds[partition].end} instead of {end}: somebody "
+                "else wrote to it. Delete the topic, and restore again."
+            )
 
 
 def _config(backup: TopicBackup, spec: TopicSpec) -> dict[str, str]:

@@ -67,7 +67,8 @@ class Backup:
         for name, facts in found.items():
             if facts is None:
                 if name == names[0] or name in before:
-                    raise LogMissing(name, bootstrap)
+                    setting = "TOUCHPOINTS_TOPIC" if name == names[0] else "OPERATIONS_TOPIC"
+                    raise LogMissing(name, bootstrap, setting)
                 continue
             if facts.keeps_given_times:
                 raise BackupRefused(

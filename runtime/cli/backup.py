@@ -14,7 +14,7 @@ import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
-from customer_timeline.runtime.interrupts import Interrupted, interruptible
+from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
 from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import Settings, load_settings
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from customer_timeline.runtime.backup.manifest import Manifest
 
 _MIB = 1 << 20
-INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -97,7 +96,7 @@ def _save(folder: Path, segment_bytes: int, as_json: bool) -> None:
         except Interrupted:
             told = f"interrupted; {records_of(run.manifest) - before:,} records more are safe in {folder}"
             print(f"customer-timeline: {told}. Run the same command again to go on.", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(EXIT_CODE) from None
     added = records_of(run.manifest) - before
     seconds = round(time.monotonic() - started, 3)
     _tell(

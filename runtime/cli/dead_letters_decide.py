@@ -16,6 +16,9 @@ from customer_timeline.runtime.cli.dead_letters import place_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
+from customer_timeline.runtime.confirming import GO_ON, Manner, place
+from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import RejectionReason
 
@@ -60,17 +63,16 @@ def retry_command(
     """
     named = {"reason": reason, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
     wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
-    settings = load_settings()
-    plan = asyncio.run(_plan_retry(settings, wanted, [place_of(one) for one in where]))
-    told = _told(plan)
-    if not as_json or not (dry_run or yes):
-        _print(plan, err=as_json)
-    positions: list[str] = []
-    if plan.accepted and not dry_run:
-        if not yes:
-            typer.confirm("Read them again?", abort=True, err=True)
-        positions = append(settings, "retried", plan.places, note, operator)
-    _finish({**told, "dry_run": dry_run, "operations": positions}, positions, as_json=as_json)
+    settings, manner = load_settings(), Manner(dry_run, as_json, yes)
+    with stoppable(GO_ON):
+        plan = asyncio.run(_plan_retry(settings, wanted, [place_of(one) for one in where]))
+        positions = manner.decide(
+            lambda err: _print(plan, err=err),
+            "Read them again?",
+            lambda: append(settings, "retried", plan.places, note, operator),
+            worth=plan.accepted > 0,
+        )
+    tell_appended({**_told(plan), "dry_run": dry_run}, positions or [], as_json=as_json)
 
 
 def discard_command(
@@ -94,16 +96,16 @@ def discard_command(
     if (not records) == (not any(named.values())):
         raise typer.BadParameter("give either records or filters such as --fingerprint", param_hint="RECORDS")
     wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
-    settings = load_settings()
-    places = asyncio.run(_select(settings, wanted, [place_of(one) for one in records or ()]))
-    if not as_json or not (dry_run or yes):
-        typer.echo(f"{len(places):,} dead letters to discard: {reason}", err=as_json)
-    positions: list[str] = []
-    if places and not dry_run:
-        if not yes:
-            typer.confirm("Discard them?", abort=True, err=True)
-        positions = append(settings, "discarded", places, reason, operator)
-    _finish({"records": len(places), "dry_run": dry_run, "operations": positions}, positions, as_json=as_json)
+    settings, manner = load_settings(), Manner(dry_run, as_json, yes)
+    with stoppable(GO_ON):
+        places = asyncio.run(_select(settings, wanted, [place_of(one) for one in records or ()]))
+        positions = manner.decide(
+            lambda err: typer.echo(f"{len(places):,} dead letters to discard: {reason}", err=err),
+            "Discard them?",
+            lambda: append(settings, "discarded", places, reason, operator),
+            worth=bool(places),
+        )
+    tell_appended({"records": len(places), "dry_run": dry_run}, positions or [], as_json=as_json)
 
 
 def append(
@@ -112,16 +114,26 @@ def append(
     places: Sequence[DeadLetterPlace],
     reason: str,
     operator: str | None,
-    event_id: str | None = None,
 ) -> list[str]:
     """Append the operations; where they stand. Raises PublishError, NobodyDecidesError."""
     from customer_timeline.runtime.healing import operations
 
     who, now = operator or this_user(), SystemClock().now()
-    wanted = operations(kind, places, operator=who, reason=reason, now=now, event_id=event_id)
-    with wiring.operations_log(settings) as log:
-        found = [log.append(operation) for operation in wanted]
-    return [f"{at.topic}/{at.partition}/{at.offset}" for at in found]
+    wanted = operations(kind, places, operator=who, reason=reason, now=now)
+    with wiring.operations_log(settings) as log, shown_records("appending", len(places)) as step:
+        found = []
+        for operation in wanted:
+            found.append(log.append(operation))
+            step(len(operation.places))
+    return [place(at) for at in found]
+
+
+def tell_appended(told: dict[str, Any], positions: list[str], *, as_json: bool) -> None:
+    """The last line of a command that appended operations."""
+    if as_json:
+        print(json.dumps({**told, "operations": positions}))
+    elif positions:
+        print(f"Appended at {', '.join(positions)}; a worker applies it.")
 
 
 async def _plan_retry(settings: Settings, wanted: DeadLetterFilter, named: list[DeadLetterPlace]) -> RetryPlan:
@@ -132,7 +144,7 @@ async def _plan_retry(settings: Settings, wanted: DeadLetterFilter, named: list[
     try:
         places = await select(reader, wanted, named)
         planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
-        return await plan_retry(reader, codec, planner, places, now=SystemClock().now())
+        return await plan_retry(reader, codec, planner, places, now=SystemClock().now(), shown=shown_records)
     finally:
         await reader.aclose()
 
@@ -156,7 +168,6 @@ def _told(plan: RetryPlan) -> dict[str, Any]:
         "records": len(plan.places),
         "accepted": plan.accepted,
         "failing": plan.failing,
-        "looked_at": plan.looked_at,
         **described(plan.effects),
     }
 
@@ -167,14 +178,5 @@ def _print(plan: RetryPlan, *, err: bool) -> None:
     typer.echo(f"{len(plan.places):,} dead letters, {plan.accepted:,} would be accepted", err=err)
     for reason, count in sorted(plan.failing.items()):
         typer.echo(f"failing   {count:,} still: {reason}", err=err)
-    if plan.looked_at < plan.accepted:
-        typer.echo(f"Of {plan.looked_at:,} of them this is what changes:", err=err)
     for line in lines(plan.effects) if plan.accepted else ():
         typer.echo(line, err=err)
-
-
-def _finish(told: dict[str, Any], positions: list[str], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(told))
-    elif positions:
-        print(f"Appended at {', '.join(positions)}; a worker applies it.")

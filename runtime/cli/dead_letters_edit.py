@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import typer
 from pydantic_core import from_json
@@ -15,6 +16,8 @@ from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
+from customer_timeline.runtime.confirming import GO_ON, Manner, place
+from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.json_edit import with_value, without
@@ -60,53 +63,59 @@ def edit_command(
     Shows the event (that is personal) and what it changes for its customer, then asks, then publishes. The dead letter
     itself stays listed, as replaced: it is what the log says.
     """
-    place = place_of(record)
+    letter_at = place_of(record)
     if (file is None) == (not set_ and not remove):
         raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
     edit, whole = (edit_of(set_, remove), None) if file is None else (None, whole_of(file))
-    settings = load_settings()
-    repair, effects = asyncio.run(_plan(settings, place, edit, whole))
-    if not as_json or not (dry_run or yes):
-        print_repair(repair, effects, err=as_json)
-    published = None
-    if not dry_run:
-        if not yes:
-            typer.confirm("Publish this event?", abort=True, err=True)
-        published = _publish(settings, repair, place, reason, operator)
-    told = {**described_repair(repair, effects), "dry_run": dry_run}
-    if as_json:
-        print(json.dumps({**told, "position": published and published._asdict()}))
-    elif published:
-        at = f"{published.topic}/{published.partition}/{published.offset}"
-        print(f"Published at {at} as {repair.decoded.event_id}; a worker applies it.")
+    settings, manner = load_settings(), Manner(dry_run, as_json, yes)
+    with stoppable(GO_ON):
+        repair, effects, replaced = asyncio.run(_plan(settings, letter_at, edit, whole))
+        published = manner.decide(
+            lambda err: print_repair(repair, effects, err=err),
+            "Publish this event?",
+            lambda: _publish(settings, repair, letter_at, reason, operator),
+            worth=not (replaced and repair.stands_at),
+        )
+    tell_published(repair, effects, published, manner)
 
 
-def _publish(settings: Settings, repair: Repair, place: DeadLetterPlace, reason: str, operator: str | None) -> Position:
-    from customer_timeline.runtime.healing import operations
+def _publish(
+    settings: Settings, repair: Repair, letter_at: DeadLetterPlace, reason: str, operator: str | None
+) -> Position | None:
+    from customer_timeline.runtime.healing import operation_place
+    from customer_timeline.runtime.telling import operation_id, publish_and_tell
+    from customer_timeline.schemas.operations import Operation
 
-    event_id = repair.decoded.event_id
-    who, now = operator or this_user(), SystemClock().now()
-    (edited,) = operations("edited", [place], operator=who, reason=reason, now=now, event_id=event_id)
-    # Both are there before either is written to: half of it would leave the dead letter open.
-    with wiring.publisher(settings) as publisher, wiring.operations_log(settings) as log:
-        published = publisher.publish(repair.decoded).position()
-        log.append(edited)
-    return published
+    edited = Operation(
+        operation_id=operation_id("edited", repair, letter_at),
+        kind="edited",
+        operator=operator or this_user(),
+        reason=reason,
+        decided_at=SystemClock().now(),
+        places=(operation_place(letter_at),),
+        event_id=UUID(repair.decoded.event_id),
+    )
+    return publish_and_tell(settings, repair, lambda at: edited)
 
 
-async def _plan(settings: Settings, place: DeadLetterPlace, edit: Edit | None, whole: Any) -> tuple[Repair, Effects]:
+async def _plan(
+    settings: Settings, letter_at: DeadLetterPlace, edit: Edit | None, whole: Any
+) -> tuple[Repair, Effects, bool]:
+    """The event, what it changes, and whether an operation says already that it replaces the record."""
     from customer_timeline.runtime.effects import EffectPlanner
     from customer_timeline.runtime.repairing import Repairer
 
     reader = wiring.reader(settings)
     try:
-        letter = await reader.dead_letter(*place)
+        letter = await reader.dead_letter(*letter_at)
         if letter is None:
-            raise NoDeadLetterError(*place)
+            raise NoDeadLetterError(*letter_at)
         codec, now = wiring.codec(settings), SystemClock().now()
         repair = await Repairer(reader, codec).plan(letter, edit, whole, now=now)
         planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
-        return repair, await planner.effects([repair.decoded], now=now)
+        decided = letter.decision is not None and letter.decision.event_id == repair.decoded.event_id
+        replaced = letter.summary.state == "replaced" and decided
+        return repair, await planner.effects([repair.decoded], now=now), replaced
     finally:
         await reader.aclose()
 
@@ -154,6 +163,17 @@ def described_repair(repair: Repair, effects: Effects) -> dict[str, Any]:
     from customer_timeline.runtime.repairing import described
 
     return {**described(repair), **effecting.described(effects)}
+
+
+def tell_published(repair: Repair, effects: Effects, published: Position | None, manner: Manner) -> None:
+    """The last line of a command that published an event."""
+    if manner.as_json:
+        told = {**described_repair(repair, effects), "dry_run": manner.dry_run}
+        print(json.dumps({**told, "position": published and published._asdict()}))
+    elif published:
+        print(f"Published at {place(published)} as {repair.decoded.event_id}; a worker applies it.")
+    elif repair.stands_at and not manner.dry_run:
+        print(f"The event {repair.decoded.event_id} says this already; nothing was published.")
 
 
 def print_repair(repair: Repair, effects: Effects, *, err: bool) -> None:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from customer_timeline.runtime import wiring
-from customer_timeline.runtime.cli.dead_letters_decide import append
+from customer_timeline.runtime.cli.dead_letters_decide import append, tell_appended
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
+from customer_timeline.runtime.confirming import GO_ON, Manner
+from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ def export_command(
     as_json: bool = _JSON,
 ) -> None:
     """Write dead letters to a file, whole, whatever was decided about them. Their content may be personal."""
-    count = asyncio.run(_export(load_settings(), file, older_than_days))
+    with stoppable("Nothing was written; run the same command again."):
+        count = asyncio.run(_export(load_settings(), file, older_than_days))
     print(json.dumps({"records": count, "file": str(file)}) if as_json else f"{count:,} dead letters are in {file}.")
 
 
@@ -63,19 +67,17 @@ def remove_command(
         raise typer.BadParameter(
             f"all are kept for ever: set {PREFIX}DEAD_LETTERS_KEEP_DAYS, or give it", param_hint="--older-than-days"
         )
-    removal = asyncio.run(_removable(settings, exported, days))
+    manner = Manner(dry_run, as_json, yes)
+    with stoppable(GO_ON):
+        removal = asyncio.run(_removable(settings, exported, days))
+        positions = manner.decide(
+            lambda err: _print(removal, days, err=err),
+            "Remove them?",
+            lambda: append(settings, "removed", removal.places, reason, operator),
+            worth=bool(removal.places),
+        )
     told = {"records": len(removal.places), "younger": removal.younger, "not_as_exported": removal.other}
-    if not as_json or not (dry_run or yes):
-        _print(removal, days, err=as_json)
-    positions: list[str] = []
-    if removal.places and not dry_run:
-        if not yes:
-            typer.confirm("Remove them?", abort=True, err=True)
-        positions = append(settings, "removed", removal.places, reason, operator)
-    if as_json:
-        print(json.dumps({**told, "dry_run": dry_run, "operations": positions}))
-    elif positions:
-        print(f"Appended at {', '.join(positions)}; a worker applies it.")
+    tell_appended({**told, "dry_run": dry_run}, positions or [], as_json=as_json)
 
 
 def _print(removal: Removal, days: int, *, err: bool) -> None:
@@ -92,7 +94,8 @@ async def _export(settings: Settings, file: Path, days: int | None) -> int:
     until = None if days is None else cutoff(SystemClock().now(), days)
     reader = wiring.reader(settings)
     try:
-        return await export(reader, file, until)
+        with shown_records("exporting", None) as step:
+            return await export(reader, file, until, step)
     finally:
         await reader.aclose()
 
@@ -102,6 +105,7 @@ async def _removable(settings: Settings, file: Path, days: int) -> Removal:
 
     reader = wiring.reader(settings)
     try:
-        return await removable(reader, file, cutoff(SystemClock().now(), days))
+        with shown_records("comparing", None) as step:
+            return await removable(reader, file, cutoff(SystemClock().now(), days), step)
     finally:
         await reader.aclose()

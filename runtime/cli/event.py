@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters import printable
-from customer_timeline.runtime.cli.dead_letters_edit import described_repair, edit_of, print_repair, whole_of
+from customer_timeline.runtime.cli.dead_letters_edit import edit_of, print_repair, tell_published, whole_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.confirming import GO_ON, Manner
+from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from customer_timeline.producers.protocol import Position
+    from customer_timeline.projections.dead_letters import DeadLetterPlace
     from customer_timeline.runtime.correcting import Corrector, StoredRecord
     from customer_timeline.runtime.effects import Effects
     from customer_timeline.runtime.repairing import Repair
@@ -78,10 +82,10 @@ def correct_command(
     async def plan(corrector: Corrector) -> Repair:
         return await corrector.correct(event, edit, whole, now=SystemClock().now())
 
-    def publish(repair: Repair) -> Position:
-        return _publish_correction(settings, repair, reason, who)
+    def publish(repair: Repair, told: bool) -> Position | None:
+        return _publish_correction(settings, repair, reason, who, told=told)
 
-    _decide(settings, plan, publish, "Publish this correction?", dry_run=dry_run, as_json=as_json, yes=yes)
+    _decide(settings, plan, publish, "Publish this correction?", Manner(dry_run, as_json, yes))
 
 
 def retract_command(
@@ -101,55 +105,50 @@ def retract_command(
     async def plan(corrector: Corrector) -> Repair:
         return await corrector.retract(event, reason=reason, operator=who, now=SystemClock().now())
 
-    def publish(repair: Repair) -> Position:
+    def publish(repair: Repair, told: bool) -> Position:
         with wiring.publisher(settings) as publisher:
             return publisher.publish(repair.decoded).position()
 
-    _decide(settings, plan, publish, "Publish this retraction?", dry_run=dry_run, as_json=as_json, yes=yes)
+    _decide(settings, plan, publish, "Publish this retraction?", Manner(dry_run, as_json, yes))
 
 
 def _decide(
     settings: Settings,
     plan: Callable[[Corrector], Awaitable[Repair]],
-    publish: Callable[[Repair], Position],
+    publish: Callable[[Repair, bool], Position | None],
     question: str,
-    *,
-    dry_run: bool,
-    as_json: bool,
-    yes: bool,
+    manner: Manner,
 ) -> None:
-    repair, effects = asyncio.run(_planned(settings, plan))
-    if not as_json or not (dry_run or yes):
-        print_repair(repair, effects, err=as_json)
-    published = None
-    if not dry_run:
-        if not yes:
-            typer.confirm(question, abort=True, err=True)
-        published = publish(repair)
-    told: dict[str, Any] = {**described_repair(repair, effects), "dry_run": dry_run}
-    if as_json:
-        print(json.dumps({**told, "position": published and published._asdict()}))
-    elif published:
-        at = f"{published.topic}/{published.partition}/{published.offset}"
-        print(f"Published at {at} as {repair.decoded.event_id}; a worker applies it.")
+    with stoppable(GO_ON):
+        repair, effects, told = asyncio.run(_planned(settings, plan))
+        published = manner.decide(
+            lambda err: print_repair(repair, effects, err=err),
+            question,
+            lambda: publish(repair, told),
+            worth=not (told and repair.stands_at),
+        )
+    tell_published(repair, effects, published, manner)
 
 
-def _publish_correction(settings: Settings, repair: Repair, reason: str, operator: str) -> Position:
-    from customer_timeline.projections.dead_letters import DeadLetterPlace
-    from customer_timeline.runtime.healing import operations
+def _publish_correction(
+    settings: Settings, repair: Repair, reason: str, operator: str, *, told: bool
+) -> Position | None:
+    from customer_timeline.runtime.healing import operation_place
+    from customer_timeline.runtime.telling import operation_id, publish_and_tell
+    from customer_timeline.schemas.operations import Operation
 
-    with wiring.publisher(settings) as publisher, wiring.operations_log(settings) as log:
-        published = publisher.publish(repair.decoded).position()
-        (told,) = operations(
-            "corrected",
-            [DeadLetterPlace(*published)],
+    def corrected(at: DeadLetterPlace) -> Operation:
+        return Operation(
+            operation_id=operation_id("corrected", repair),
+            kind="corrected",
             operator=operator,
             reason=reason,
-            now=SystemClock().now(),
-            event_id=repair.decoded.event_id,
+            decided_at=SystemClock().now(),
+            places=(operation_place(at),),
+            event_id=UUID(repair.decoded.event_id),
         )
-        log.append(told)
-    return published
+
+    return publish_and_tell(settings, repair, None if told else corrected)
 
 
 async def _stored(settings: Settings, event: str) -> StoredRecord:
@@ -162,14 +161,19 @@ async def _stored(settings: Settings, event: str) -> StoredRecord:
         await reader.aclose()
 
 
-async def _planned(settings: Settings, plan: Callable[[Corrector], Awaitable[Repair]]) -> tuple[Repair, Effects]:
+async def _planned(settings: Settings, plan: Callable[[Corrector], Awaitable[Repair]]) -> tuple[Repair, Effects, bool]:
+    """The record, what it changes, and whether an operation tells of it already, or need not."""
     from customer_timeline.runtime.correcting import Corrector
     from customer_timeline.runtime.effects import EffectPlanner
+    from customer_timeline.runtime.telling import operation_id
 
     reader, codec = wiring.reader(settings), wiring.codec(settings)
     try:
         repair = await plan(Corrector(reader, codec))
         planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
-        return repair, await planner.effects([repair.decoded], now=SystemClock().now())
+        told = await reader.applied_operation(str(operation_id("corrected", repair)))
+        # The first record of an event corrects nothing.
+        told = told or (repair.stands_at is not None and repair.decoded.revision == 0)
+        return repair, await planner.effects([repair.decoded], now=SystemClock().now()), told
     finally:
         await reader.aclose()

@@ -15,11 +15,13 @@ from customer_timeline.api.references import identifier_id_of
 from customer_timeline.runtime import customer_text, identity_text, wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
+from customer_timeline.runtime.confirming import Manner, place
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 
 if TYPE_CHECKING:
     from customer_timeline.api.answers import Answer
+    from customer_timeline.producers.protocol import Position
     from customer_timeline.runtime.deciding import Plan, Verdict
 
 _A = typer.Argument(help="An identifier: kind:value (member_id:M-17), or an identifier_id.")
@@ -116,21 +118,18 @@ def _decide(
     settings = load_settings()
     plan = asyncio.run(_plan(settings, verdict, refs, reason, operator or this_user()))
     told = described(plan)
-    if not as_json:
-        identity_text.print_plan(told, customer_text.console())
-    elif not (dry_run or yes):
-        identity_text.print_plan(told, customer_text.console(err=True))
-    published = None
-    if not dry_run:
-        if not yes:
-            typer.confirm("Publish this decision?", abort=True, err=True)
+
+    def publish() -> Position:
         with wiring.publisher(settings) as publisher:
-            published = publisher.publish(plan.event).position()
+            return publisher.publish(plan.event).position()
+
+    published = Manner(dry_run, as_json, yes).decide(
+        lambda err: identity_text.print_plan(told, customer_text.console(err=err)), "Publish this decision?", publish
+    )
     if as_json:
         print(json.dumps({**told, "dry_run": dry_run, "position": published and published._asdict()}))
     elif published:
-        place = f"{published.topic}/{published.partition}/{published.offset}"
-        print(f"Published at {place} as {plan.decoded.event_id}; a worker applies it.")
+        print(f"Published at {place(published)} as {plan.decoded.event_id}; a worker applies it.")
 
 
 async def _plan(settings: Settings, verdict: Verdict, refs: tuple[str, str], reason: str, operator: str) -> Plan:

@@ -18,11 +18,11 @@ from typing import Final
 
 import typer
 
-from customer_timeline.runtime import cli
+from customer_timeline.runtime import cli, interrupts
 from customer_timeline.runtime.settings import SettingsError
 from customer_timeline.schemas.errors import CustomerTimelineError
 
-FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
 # Commands that are not made by the one module of their name; a group's first module makes it.
 _MADE_BY: Final = {
     "customer": ("customer", "identity"),
@@ -76,7 +76,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupts.EXIT_CODE)
     except Exception as error:
         told = _foreseen(error)
         if told is None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from customer_timeline.runtime import wiring
-from customer_timeline.runtime.cli.backup import INTERRUPTED, records_of
-from customer_timeline.runtime.interrupts import Interrupted, interruptible
+from customer_timeline.runtime.cli.backup import records_of
+from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
 from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import load_settings
 
@@ -51,7 +51,12 @@ def restore(
     with ExitStack() as stack:
         topics = stack.enter_context(kafka_topics(bootstrap))
         run = Restore(
-            folder, manifest, topics, lambda name: open_log(bootstrap, name), lambda name: open_writer(bootstrap, name)
+            folder,
+            manifest,
+            topics,
+            lambda name: open_log(bootstrap, name),
+            lambda name: open_writer(bootstrap, name),
+            settings.operations_topic,
         )
         try:
             with interruptible():
@@ -61,7 +66,7 @@ def restore(
                     done = run.run(specs, observe)
         except Interrupted:
             print("customer-timeline: interrupted. Run the same command again to go on.", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(EXIT_CODE) from None
     _tell(done, round(time.monotonic() - started, 3), as_json)
 
 
@@ -77,3 +82,8 @@ def _tell(done: list[RestoredPartition], seconds: float, as_json: bool) -> None:
     for one in done:
         told = "" if one.positions_kept else "  (positions are not those of the original log)"
         print(f"restored     {one.topic}/{one.partition} up to {one.records:,}{told}")
+        if one.renamed or one.left_out:
+            print(
+                f"translated   {one.renamed:,} operations to the new positions of the records that they name; "
+                f"{one.left_out:,} left out that name no record of the backup"
+            )

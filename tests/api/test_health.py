@@ -47,7 +47,7 @@ async def test_ready_tells_what_was_checked(client: MakeClient) -> None:
                     {"topic": "touchpoints", "partition": 1, "events": 3, "seconds": 59.9},
                 ],
             },
-            "dead_letters": {"status": "ok", "stored": 0, "warn_above": 1000},
+            "dead_letters": {"status": "ok", "stored": 0, "removed": 0, "warn_above": 1000},
         },
         "warnings": [],
     }
@@ -125,6 +125,17 @@ async def test_more_dead_letters_than_the_setting_says_are_a_warning_and_ready_s
     assert told["warnings"] == (warned if status == "warning" else [])
 
 
+@pytest.mark.parametrize(("days", "warns"), [(None, False), (30, True), (36_500, False)])
+async def test_old_dead_letters_that_workers_should_have_removed_are_a_warning(
+    client: MakeClient, days: int | None, warns: bool
+) -> None:
+    views = Views()
+    views.dead_letter(1, "not_json", "2020-03-01T00:00:00Z")
+    told = (await client(views, dead_letters_oldest_days=days).get("/readyz")).json()
+    assert [warning for warning in told["warnings"] if "30 days are not removed" in warning] == told["warnings"]
+    assert bool(told["warnings"]) is warns
+
+
 async def test_dead_letters_that_cannot_be_counted_keep_nobody_from_reading(client: MakeClient) -> None:
     class Uncounted(MemoryReader):
         async def stored_dead_letters(self) -> StoredDeadLetters:
@@ -141,6 +152,7 @@ async def test_metrics_tell_how_many_dead_letters_are_stored(client: MakeClient)
     assert 'customer_timeline_dead_letters_stored{reason="future"} 1.0' in lines
     assert 'customer_timeline_dead_letters_stored{reason="too_large"} 0.0' in lines
     assert "customer_timeline_dead_letters_stored_bytes 8192.0" in lines
+    assert "customer_timeline_dead_letters_removed 0.0" in lines
 
 
 async def test_metrics_tell_latency_by_route_and_the_lag_of_each_partition(client: MakeClient) -> None:

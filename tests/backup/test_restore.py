@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,15 @@ from pipeline import Pipeline
 from servers import SCHEMA, MakeTopic
 from worker_farm import Farm
 
+from customer_timeline.producers.operations import OperationsLog
 from customer_timeline.runtime.backup.kafka_topics import kafka_topics
 from customer_timeline.runtime.backup.writers import ConfluentRecordWriter, KafkaRecordWriter, RecordWriter
 from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.runtime.migrate import migrate
-from customer_timeline.schemas.topics import touchpoints_topic
+from customer_timeline.schemas.operations import Operation, OperationPlace, decode_operation
+from customer_timeline.schemas.topics import operations_topic, touchpoints_topic
 from customer_timeline.streams.log_reader import LogRecord
-from customer_timeline.streams.topic_setup import TopicSetupError, inspect_topics
+from customer_timeline.streams.topic_setup import TopicSetupError, ensure_topics, inspect_topics
 
 
 def settings_of(bootstrap: str, topic: str) -> dict[str, str]:
@@ -32,6 +36,18 @@ def settings_of(bootstrap: str, topic: str) -> dict[str, str]:
         found = topics.facts(topic)
     assert found is not None
     return dict(found.config)
+
+
+def discarded(topic: str, offset: int) -> Operation:
+    """An operation about one record."""
+    return Operation(
+        operation_id=uuid.UUID(int=1),
+        kind="discarded",
+        operator="ops",
+        reason="a test",
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+        places=(OperationPlace(topic=topic, partition=0, offset=offset),),
+    )
 
 
 def backed_up(kafka: str, topic: str, folder: Path) -> None:
@@ -193,14 +209,28 @@ def test_a_log_with_gaps_is_restored_without_them_and_says_so(
         producer.send(topic, f"value {number}".encode(), partition=0)
         producer.commit_transaction()
     producer.close()
+    operations = f"{topic}.operations"
+    ensure_topics(kafka, [operations_topic(operations, 1)])
+    with OperationsLog(kafka, operations) as log:
+        log.append(discarded(topic, 4))
     backed_up(kafka, topic, tmp_path)
 
     answer = told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
 
-    assert [one["positions_kept"] for one in answer["partitions"]] == [False, True, True, True]
+    assert [one["positions_kept"] for one in answer["partitions"]] == [False, True, True, True, True]
+    assert answer["partitions"][-1]["renamed"] == 1
     before, after = everything(kafka, topic), everything(other_kafka.bootstrap, topic)
     assert [one.offset for one in before] == [0, 2, 4]
     assert after == [one._replace(offset=position) for position, one in enumerate(before)]
+    (told_there,) = everything(other_kafka.bootstrap, operations)
+    assert [place.offset for place in decode_operation(told_there.value).places] == [2]
+    # Another run compares what is there with the same translation.
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=other_kafka.bootstrap)) as admin:
+        half = {"message.timestamp.type": "CreateTime"}
+        names = (topic, operations)
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=half) for name in names])
+    again = told(environment(other_kafka.bootstrap, topic), "restore", tmp_path)
+    assert (again["found"], again["records"]) == (4, 4)
 
 
 @pytest.mark.parametrize("open_one", [ConfluentRecordWriter, KafkaRecordWriter])

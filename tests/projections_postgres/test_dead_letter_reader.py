@@ -121,6 +121,17 @@ async def test_what_is_stored_is_counted_by_reason(read: Read, letters: Views) -
     assert found.size_bytes > 0
 
 
+async def test_an_event_is_read_with_the_place_of_its_record(read: Read) -> None:
+    views = Views()
+    views.customer([viewed(1, "2026-03-01T00:00:00Z", ANN), viewed(2, "2026-03-02T00:00:00Z", ANN)])
+    reader = read(views)
+    second = views.events[1].event
+    found = await reader.stored_event(second.event_id)
+    assert found is not None
+    assert (found.recorded_us, found.partition, found.offset) == (to_micros(second.recorded_at), 0, 1)
+    assert not await reader.applied_operation(second.event_id)
+
+
 async def test_with_no_dead_letter_nothing_is_counted(read: Read) -> None:
     reader = read(Views())
     found = await reader.stored_dead_letters()

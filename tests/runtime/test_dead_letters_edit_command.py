@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -161,6 +162,22 @@ def test_the_copy_is_published_once_somebody_said_yes(deployed: dict[str, str], 
     operation = decode_operation(decided.value)
     assert (operation.kind, str(operation.event_id)) == ("edited", event_id(SOURCE, survey(1)["id"]))
     assert [tuple(place.model_dump().values()) for place in operation.places] == [("touchpoints", 1, 1)]
+
+
+def test_a_command_that_is_interrupted_says_how_to_go_on(deployed: dict[str, str]) -> None:
+    command = [*COMMAND, "touchpoints/1/1", "--set", "/data/csat=4"]
+    with subprocess.Popen(
+        command, env=deployed, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        while "Publish this event?" not in said and (char := process.stderr.read(1)):
+            said += char
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+    assert process.returncode == 130
+    assert "interrupted. Run the same command again" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,9 +12,14 @@ from typing import Any
 
 import pytest
 from generators import Sent
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from live_log import end_offsets
 from pipeline import Pipeline, farm, pipeline
+from typer.testing import CliRunner, Result
 from worker_farm import until
 
+from customer_timeline.producers.errors import OperationNotAcknowledged
+from customer_timeline.runtime.cli.main import build_app
 from customer_timeline.runtime.settings import PREFIX
 
 __all__ = ["farm", "pipeline"]
@@ -70,6 +76,18 @@ class Operator:
     def told(self, *words: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run(*words, "--json").stdout)
         return found
+
+    def here(self, *words: str) -> Result:
+        """As `run`, in this process; errors are in the result."""
+        named = {f"{PREFIX}{name.upper()}": value for name, value in self.settings.items()}
+        return CliRunner().invoke(build_app(), words, env=named)
+
+    def refuse_operations(self, *, refuse: bool) -> None:
+        """Whether Kafka takes no record of operations."""
+        size = {"max.message.bytes": "1" if refuse else "1048588"}
+        operations = ConfigResource(ConfigResourceType.TOPIC, f"{self.pipeline.topic}.operations", configs=size)
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.pipeline.bootstrap)) as admin:
+            admin.alter_configs([operations])
 
     def place(self, partition: int, offset: int) -> str:
         return f"{self.pipeline.topic}/{partition}/{offset}"
@@ -201,6 +219,40 @@ def test_an_event_is_corrected_and_retracted_with_its_effect_shown_first(operato
     for words in (("retract",), ("correct", "--set", "/data/csat=2")):
         refused = operator.run("event", words[0], event_id, "--reason", "again", *words[1:], "--dry-run", code=1)
         assert "was retracted" in refused.stderr
+    pipeline.check()
+
+
+def test_a_command_whose_second_topic_failed_is_completed_by_running_it_again(operator: Operator) -> None:
+    pipeline = operator.pipeline
+    edit = ("dead-letters", "edit", operator.place(0, 1), "--set", "/data/csat=5")
+    operator.refuse_operations(refuse=True)
+    failed = operator.here(*edit, "--yes")
+    assert isinstance(failed.exception, OperationNotAcknowledged)
+    assert "Run the same command again" in str(failed.exception)
+    pipeline.settle()  # the event is there, and the record still open
+    ((event_id,),) = pipeline.query("SELECT event_id::text FROM timeline WHERE revision = 1")
+    correct = ("event", "correct", event_id, "--reason", "typo", "--set", "/data/csat=4")
+    operator.refuse_operations(refuse=False)
+    told = json.loads(operator.here(*edit, "--yes", "--json").stdout)
+    assert (told["event_id"], told["stands"], told["position"]) == (event_id, True, None)
+    operator.wait_for_operations(1)
+    operator.refuse_operations(refuse=True)
+    assert isinstance(operator.here(*correct, "--yes").exception, OperationNotAcknowledged)
+    pipeline.settle()
+    operator.refuse_operations(refuse=False)
+    assert json.loads(operator.here(*correct, "--yes", "--json").stdout)["stands"] is True
+    operator.wait_for_operations(2)
+    ends = end_offsets(pipeline.bootstrap, pipeline.topic)
+    assert sum(ends.values()) == 3 + 2
+    # What is complete is left alone: there is no operation that says so once more.
+    assert "says this already" in operator.here(*correct, "--yes").stdout
+    operator.wait_for_operations(2)
+    assert end_offsets(pipeline.bootstrap, f"{pipeline.topic}.operations") == {0: 2}
+    assert end_offsets(pipeline.bootstrap, pipeline.topic) == ends
+    assert pipeline.query("SELECT kind, event_id::text FROM operation ORDER BY position") == [
+        ("edited", event_id),
+        ("corrected", event_id),
+    ]
     pipeline.check()
 
 

@@ -1,0 +1,98 @@
+"""What records would change is the same however few of them are in memory at a time, and however many there are."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+from memory_reader import MemoryReader
+from view_rows import CODEC, PROJECTION, Views, event, viewed
+
+from customer_timeline.projections.stage_rules import StageRules
+from customer_timeline.runtime import effects as effecting
+from customer_timeline.runtime.effects import MOST_SHOWN, EffectPlanner, Effects
+from customer_timeline.runtime.exporting import exporting
+from customer_timeline.runtime.healing import plan_retry
+from customer_timeline.runtime.interrupts import stoppable
+
+pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DAY = "2026-03-01T10:00:00Z"
+
+
+def mailbox(number: int) -> tuple[str, str]:
+    return ("email", f"c{number}@example.com")
+
+
+def letters(count: int) -> Views:
+    """Thirty customers, and dead letters of them, of strangers, of events told twice, and one that no code accepts."""
+    views = Views()
+    for number in range(30):
+        views.customer([viewed(number, DAY, mailbox(number))])
+    random = Random(4)
+    for number in range(count):
+        who = [mailbox(one) for one in random.sample(range(40), random.choice((1, 1, 2)))]
+        told = event(100 + random.randrange(count), "page.viewed.v1", DAY, {"url": "https://x.example.com/"}, who)
+        views.dead_letter(number, "unknown_type", DAY, json.dumps({**told, "revision": number}).encode())
+    views.dead_letter(count, "not_json", DAY, b"{")
+    return views
+
+
+async def planned(views: Views) -> tuple[int, dict[str, int], Effects]:
+    reader = MemoryReader(views)
+    planner = EffectPlanner(reader, CODEC, PROJECTION, StageRules())
+    places = [letter.summary.place for letter in views.letters]
+    plan = await plan_retry(reader, CODEC, planner, places, now=NOW)
+    return plan.accepted, dict(plan.failing), plan.effects
+
+
+async def test_all_records_are_looked_at_in_steps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = letters(90)
+    at_once = await planned(views)
+    assert at_once[:2] == (90, {"not_json": 1})
+    monkeypatch.setattr(effecting, "_EVENTS_AT_ONCE", 7)
+    assert await planned(views) == at_once
+
+
+async def test_customers_that_records_join_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = letters(90)
+    _, _, effects = await planned(views)
+    assert effects.customers == _groups(views)
+    assert len(effects.shown) == min(MOST_SHOWN, effects.customers)
+
+
+def _groups(views: Views) -> int:
+    """Of the last record of each event, those that are joined by mailboxes; counted by painting them one by one."""
+    by_event = {}
+    for letter in views.letters[:-1]:
+        decoded = CODEC.decode(letter.value or b"", appended_at=NOW)
+        by_event[decoded.event_id] = {one.identifier_id for one in decoded.identifiers}
+    groups: list[set[str]] = []
+    for named in by_event.values():
+        joined = [group for group in groups if group & named]
+        groups = [group for group in groups if not group & named] + [named.union(*joined)]
+    return len(groups)
+
+
+def test_a_signal_ends_a_command_with_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, stoppable("Run it again."):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "customer-timeline: interrupted. Run it again.\n"
+
+
+def test_an_export_that_is_interrupted_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _stopped_halfway(tmp_path / "letters.ndjson")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _stopped_halfway(file: Path) -> None:
+    with exporting(file) as add:
+        add(letters(1).letters[0])
+        raise KeyboardInterrupt
