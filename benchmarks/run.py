@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the worker beside its peers, freshness, the API, growth, hard identity; see --help.
+"""`python -m benchmarks.run`: the worker beside its peers, freshness, the API, growth, replays; see --help.
 
 Starts its own Kafka and Postgres unless told where they are; the topics and databases that it makes go away with it.
 """
@@ -24,13 +24,14 @@ from benchmarks.identity import identity_costs
 from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
 from benchmarks.rebuild import rebuild
+from benchmarks.replay import replays
 from benchmarks.report import markdown, publish_figures, write
 from benchmarks.throughput import Bench, compare, first_pass
 from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild")
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild", "replay")
 # Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
 _SCENARIOS = {
     "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
@@ -136,6 +137,10 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
         result["identity"] = identity_costs(bench.databases, options.batch, options.repetitions + 2, shared_events, say)
     if "rebuild" in options.parts:
         result["rebuild"] = rebuild(bench, shape, options.repetitions, say)
+    if "replay" in options.parts:
+        # Long enough that starting processes is no large part of it.
+        longer = replace(shape, events=options.events * 5)
+        result["replay"] = replays(bench, longer, options.repetitions, say)
     return result
 
 
