@@ -1,96 +1,128 @@
-"""What a replay costs: `python -m benchmarks.replay` prints events/s to NDJSON and Parquet beside a bare consumer.
+"""What a replay costs: records a second to NDJSON and to Parquet, beside a bare consumer, and whether memory grows.
 
-The topic is that of the other parts (a tenth are copies), on a Kafka of the run's own. The bare consumer is one
-process of librdkafka that takes every record and looks at none. All go in turns, so that neighbours on a shared machine
-disturb all alike; the ratio of neighbouring turns counts. The replays are the command as a user starts it, with all
-that it takes to start and to put the output in place.
+The bare consumer is one process of librdkafka that takes every record and looks at none. All go in turns, so that
+neighbours on a shared machine disturb all alike. The replays are the command as a user starts it, with all that it
+takes to start and to put the output in place.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from benchmarks.clients import own_kafka
+import psutil
+
+from benchmarks.processes import ContenderError
+from benchmarks.throughput import Bench
 from benchmarks.topic import BenchmarkTopic
 from benchmarks.workload import Shape, Workload
 from customer_timeline.runtime.settings import PREFIX
 from customer_timeline.streams.log_reader import open_log
 
-_TOPIC = "replay"
 _COMMAND = (sys.executable, "-m", "customer_timeline.runtime.cli.main", "replay")
+_OUTPUTS = ("ndjson", "parquet")
+_LOOK_S = 0.5  # looking at the memory takes a hundredth of that
 
 
 class Turn(NamedTuple):
-    """One run: records of the log a second, and the processors' microseconds a record."""
+    """One run: records of the log a second, the processors' microseconds a record, and the most memory in MB."""
 
     records_per_s: float
     cpu_us: float
+    peak_mb: float
 
 
-def bare(bootstrap: str) -> Turn:
+def replays(bench: Bench, shape: Shape, repetitions: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Replays of one topic beside the bare consumer; and of a quarter of it, for the memory."""
+    topic = _filled(bench, "replay", shape)
+    quarter = _filled(bench, "replay-quarter", replace(shape, events=shape.events // 4))
+    turns: dict[str, list[Turn]] = {name: [] for name in ("bare", *_OUTPUTS)}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        smaller = {to: _replayed(quarter, to, Path(folder)).peak_mb for to in _OUTPUTS}
+        for number in range(repetitions):
+            turns["bare"].append(_bare(topic))
+            for to in _OUTPUTS:
+                turns[to].append(_replayed(topic, to, Path(folder)))
+            told = ", ".join(f"{name} {found[-1].records_per_s:,.0f}" for name, found in turns.items())
+            say(f"replay, run {number + 1}: {told} records/s")
+    for one in (topic, quarter):
+        bench.delete_topic(one)
+    return [_row(to, shape.events, turns[to], turns["bare"], smaller[to]) for to in _OUTPUTS]
+
+
+def _row(to: str, events: int, found: list[Turn], bare: list[Turn], quarter_peak_mb: float) -> dict[str, Any]:
+    ratios = (one.records_per_s / by.records_per_s for one, by in zip(found, bare, strict=True))
+    return {
+        "output": to,
+        "events": events,
+        "records_per_s": round(median(one.records_per_s for one in found)),
+        "to_bare": round(median(ratios), 2),
+        "cpu_us": round(median(one.cpu_us for one in found), 1),
+        "peak_mb": round(median(one.peak_mb for one in found)),
+        "quarter_peak_mb": round(quarter_peak_mb),
+    }
+
+
+def _filled(bench: Bench, slug: str, shape: Shape) -> BenchmarkTopic:
+    topic = bench.create_topic(slug, shape.partitions)
+    topic.publish(Workload(shape).measured())
+    return topic
+
+
+def _bare(topic: BenchmarkTopic) -> Turn:
     """Take every record, in this process."""
-    reader = open_log(bootstrap, _TOPIC, client="confluent")
+    reader = open_log(topic.bootstrap, topic.name, client="confluent")
     clock, cpu = time.perf_counter(), time.process_time()
     count = 0
     for partition, found in reader.bounds().items():
         count += sum(map(len, reader.read(partition, found.first, found.end)))
-    turn = Turn(count / (time.perf_counter() - clock), (time.process_time() - cpu) / count * 1e6)
+    turn = Turn(count / (time.perf_counter() - clock), (time.process_time() - cpu) / count * 1e6, 0)
     reader.close()
     return turn
 
 
-def replayed(bootstrap: str, to: str, folder: Path) -> Turn:
+def _replayed(topic: BenchmarkTopic, to: str, folder: Path) -> Turn:
     """Run the command."""
-    environment = {**os.environ, f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap, f"{PREFIX}TOUCHPOINTS_TOPIC": _TOPIC}
-    cpu, clock = _cpu(), time.perf_counter()
-    done = subprocess.run(
-        [*_COMMAND, "--to", to, "--output", str(folder / to), "--from-start", "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    took_s, cpu_s = time.perf_counter() - clock, _cpu() - cpu
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stderr.splitlines()[-1])
-    return Turn(told["records_read"] / took_s, cpu_s / told["records_read"] * 1e6)
+    named = {"KAFKA_BOOTSTRAP": topic.bootstrap, "TOUCHPOINTS_TOPIC": topic.name}
+    environment = {**os.environ, **{f"{PREFIX}{name}": value for name, value in named.items()}}
+    words = ("--to", to, "--output", str(folder / to), "--from-start", "--json")
+    cpu, clock, peak = _cpu(), time.perf_counter(), 0
+    with tempfile.TemporaryFile() as told:
+        run = subprocess.Popen([*_COMMAND, *words], env=environment, stdout=told, stderr=told)
+        while run.returncode is None:
+            peak = max(peak, _memory(run.pid))
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(_LOOK_S)
+        took_s, cpu_s = time.perf_counter() - clock, _cpu() - cpu
+        told.seek(0)
+        last = (told.read().decode().splitlines() or [""])[-1]
+    if run.returncode != 0:
+        raise ContenderError(last)
+    records = json.loads(last)["records_read"]
+    return Turn(records / took_s, cpu_s / records * 1e6, peak / 1e6)
+
+
+def _memory(pid: int) -> int:
+    """What the process and its children hold, without pages of files: those the kernel takes back as it likes."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        found = [process.memory_info() for process in family]
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(one.rss - one.shared for one in found)
 
 
 def _cpu() -> float:
     used = getrusage(RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="records of the topic (1,000,000)")
-    parser.add_argument("--turns", type=int, default=3, help="turns of each (3)")
-    options = parser.parse_args()
-    turns: dict[str, list[Turn]] = {"bare": [], "ndjson": [], "parquet": []}
-    with own_kafka() as bootstrap, tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        topic = BenchmarkTopic(bootstrap, _TOPIC, 4)
-        topic.create()
-        topic.publish(Workload(Shape(events=options.events)).measured())
-        for _ in range(options.turns):
-            turns["bare"].append(bare(bootstrap))
-            for to in ("ndjson", "parquet"):
-                turns[to].append(replayed(bootstrap, to, Path(folder)))
-    for name, found in turns.items():
-        ratio = median(one.records_per_s / by.records_per_s for one, by in zip(found, turns["bare"], strict=True))
-        rate, cpu = median(one.records_per_s for one in found), median(one.cpu_us for one in found)
-        print(f"{name:<8}{rate:>10,.0f} records/s {ratio:>6.2f} of bare {cpu:>7.1f} µs of CPU a record")
-
-
-if __name__ == "__main__":
-    main()

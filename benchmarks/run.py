@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: the worker beside its peers, freshness, API, growth, hard identity, rebuilds; see --help.
+"""`python -m benchmarks.run`: the worker beside its peers, freshness, API, growth, rebuilds, replays; see --help.
 
 Starts its own Kafka and Postgres unless told where they are; the topics and databases that it makes go away with it.
 """
@@ -24,6 +24,7 @@ from benchmarks.identity import identity_costs
 from benchmarks.machine import machine
 from benchmarks.processes import PostgresCpu
 from benchmarks.rebuild import rebuild
+from benchmarks.replay import replays
 from benchmarks.report import markdown, publish_figures, write
 from benchmarks.switch import switching
 from benchmarks.throughput import Bench, compare, first_pass
@@ -31,7 +32,7 @@ from benchmarks.workload import Scenario, Shape, Workload
 from customer_timeline.runtime.embedded.kafka import EmbeddedKafka
 from customer_timeline.runtime.embedded.postgres import EmbeddedPostgres
 
-_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild", "switch")
+_PARTS = ("steady", "links", "new", "mixed", "freshness", "api", "growth", "identity", "rebuild", "switch", "replay")
 # Who takes part in what. Mixed: only those that follow orders and cases to their customers, and the limit of all.
 _SCENARIOS = {
     "steady": (Scenario.STEADY, tuple(contender.key for contender in CONTENDERS)),
@@ -141,6 +142,10 @@ def measure_all(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
         result["rebuild"] = rebuild(bench, replace(shape, events=4 * shape.events), options.repetitions, say)
     if "switch" in options.parts:
         result["switch"] = switching(bench, shape, options.reads, options.repetitions, options.seconds, say)
+    if "replay" in options.parts:
+        # Long enough that starting processes is no large part of it.
+        longer = replace(shape, events=options.events * 5)
+        result["replay"] = replays(bench, longer, options.repetitions, say)
     return result
 
 

@@ -8,14 +8,16 @@ and the bytes are not.
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from customer_timeline.projections.records import Standing
 
 _FORM: Final = struct.Struct("<16s16sqqqqiIB")
 ENTRY_BYTES: Final = _FORM.size
+_EVENT_ID: Final = struct.Struct(f"<16s{ENTRY_BYTES - 16}x")
 pack_entry: Final = _FORM.pack
 """`Entry` without the partition, as bytes. Bound once: it is called for every record."""
 
@@ -66,23 +68,14 @@ def entries_of(data: bytes | memoryview, partition: int) -> Iterator[Entry]:
 def contested(parts: Iterable[tuple[int, bytes]]) -> list[list[Entry]]:
     """The entries of events that have several records, by event. `parts`: partition and packed entries; all records of
     an event must be among them. The common case, one record an event, costs no object."""
-    kept = list(parts)
-    seen: set[bytes] = set()
-    several: set[bytes] = set()
-    for _, data in kept:
-        for at in range(0, len(data), ENTRY_BYTES):
-            event_id = data[at : at + 16]
-            if event_id in seen:
-                several.add(event_id)
-            else:
-                seen.add(event_id)
-    if not several:
-        return []
+    kept = [(partition, data, [event_id for (event_id,) in _EVENT_ID.iter_unpack(data)]) for partition, data in parts]
+    counts = Counter(chain.from_iterable(ids for _, _, ids in kept))
+    several = {event_id for event_id, count in counts.items() if count > 1}
     groups: defaultdict[bytes, list[Entry]] = defaultdict(list)
-    for partition, data in kept:
-        for at in range(0, len(data), ENTRY_BYTES):
-            if data[at : at + 16] in several:
-                groups[data[at : at + 16]].append(Entry(partition, *_FORM.unpack_from(data, at)))
+    for partition, data, ids in kept:
+        for number, event_id in enumerate(ids):
+            if event_id in several:
+                groups[event_id].append(Entry(partition, *_FORM.unpack_from(data, number * ENTRY_BYTES)))
     return list(groups.values())
 
 
@@ -90,13 +83,13 @@ def unclear(group: list[Entry]) -> list[Entry]:
     """Those whose contents must be compared to choose: equal in revision and time, best in both, other bytes. Empty
     where the choice is clear without."""
     best = _best(group)
-    return best if len({one.record_hash for one in best}) > 1 else []
+    return [] if _is_one(best) else best
 
 
 def choose(group: list[Entry], content_hash: dict[tuple[int, int], bytes]) -> Choice:
     """The record that counts. `content_hash` by place, for all that `unclear` names. Independent of the order."""
     best = _best(group)
-    if len({one.record_hash for one in best}) > 1:
+    if not _is_one(best):
         ranks = {one.place: _standing(one, content_hash[one.place]) for one in best}
         top = _top(ranks.values())
         best = [one for one in best if ranks[one.place] == top]
@@ -106,7 +99,15 @@ def choose(group: list[Entry], content_hash: dict[tuple[int, int], bytes]) -> Ch
     return Choice(winner, losers, min(one.recorded_us for one in best))
 
 
+def _is_one(group: list[Entry]) -> bool:
+    """One record delivered several times, which is the usual reason for there being several."""
+    first = group[0].record_hash
+    return all(one.record_hash == first for one in group)
+
+
 def _best(group: list[Entry]) -> list[Entry]:
+    if _is_one(group):
+        return group
     top = _top(_standing(one, b"") for one in group)
     return [one for one in group if _standing(one, b"") == top]
 

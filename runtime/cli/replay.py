@@ -65,7 +65,7 @@ def replay_command(
     Nothing of the live view is read (but for --customer) or written: --to postgres writes another schema, under a role
     that cannot write the live one. The log is read up to its end at the start.
     A run that was stopped, even killed, is continued by the same command, and its output is the same to the byte.
-    Until the end what was read lies in OUTPUT.replay, and takes as much room as the output.
+    Until the end what was read lies in OUTPUT.replay, and takes the room of the events, for parquet and duckdb twice.
     """
     from customer_timeline.runtime.replay.asking import selection_of
     from customer_timeline.runtime.replay.run import Question, Ways
@@ -111,7 +111,7 @@ def _files(to: Target, output: Path | None) -> Write:
     from customer_timeline.runtime.replay.ndjson import write_ndjson
 
     if output is None or to is Target.NDJSON:
-        return lambda _crew, work, holes: {"bytes": write_ndjson(work.folder, holes, output)}
+        return lambda crew, work, holes: {"bytes": write_ndjson(crew, work.folder, holes, output)}
     if to is Target.PARQUET:
         from customer_timeline.runtime.replay.parquet import write_parquet
 

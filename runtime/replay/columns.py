@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -17,7 +18,6 @@ import orjson
 from pydantic import BaseModel
 
 from customer_timeline.schemas.catalogue import CATALOGUE
-from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.touchpoint import TouchpointData
 from customer_timeline.schemas.values import MAX_DECIMALS, MAX_INTEGER_DIGITS
 
@@ -30,10 +30,25 @@ except ImportError as exc:
 
 DECIMAL: Final = pa.decimal128(MAX_INTEGER_DIGITS + MAX_DECIMALS, MAX_DECIMALS)
 INSTANT: Final = pa.timestamp("us", tz="UTC")
+_TEXT: Final = pa.string()
 _IDS: Final = pa.list_(pa.string())
 
-Row = tuple[DecodedEvent, tuple[int, int]]
-"""An event and its place: partition and offset."""
+FIXED: Final = (
+    *((name, _TEXT) for name in ("event_id", "type", "source", "id")),
+    ("occurred_at", INSTANT),
+    ("recorded_at", INSTANT),
+    ("revision", pa.int32()),
+    ("direction", _TEXT),
+    ("sign_of_life", pa.bool_()),
+    ("listed", pa.bool_()),
+    ("channel", _TEXT),
+    ("anchor_id", _TEXT),
+    ("identifier_ids", _IDS),
+    ("thing_ids", _IDS),
+)
+PLACE: Final = (("log_partition", pa.int32()), ("log_offset", pa.int64()))
+COMMON: Final = (*(name for name, _ in (*FIXED, *PLACE)), "event")
+"""Names of the columns that every family has."""
 
 
 class Column(NamedTuple):
@@ -58,35 +73,7 @@ def family_of(type_name: str) -> str:
     return type_name.partition(".")[0]
 
 
-def _fixed() -> list[Column]:
-    def of(name: str, kind: Any, get: Callable[[DecodedEvent], Any]) -> Column:
-        return Column(name, kind, lambda events: [get(event) for event in events])
-
-    def same(name: str, kind: Any) -> Column:
-        return of(name, kind, attrgetter(name))
-
-    text = pa.string()
-    return [
-        *(same(name, text) for name in ("event_id", "type", "source", "id")),
-        same("occurred_at", INSTANT),
-        same("recorded_at", INSTANT),
-        same("revision", pa.int32()),
-        same("direction", text),
-        same("sign_of_life", pa.bool_()),
-        same("listed", pa.bool_()),
-        same("channel", text),
-        of("anchor_id", text, lambda event: event.anchor_id if event.listed else None),
-        of("identifier_ids", _IDS, lambda event: [one[0] for one in event.identifiers]),
-        of("thing_ids", _IDS, lambda event: [one[0] for one in event.things]),
-    ]
-
-
-FIXED: Final = tuple(_fixed())
-PLACE: Final = (("log_partition", pa.int32()), ("log_offset", pa.int64()))
-COMMON: Final = (*(column.name for column in FIXED), *(name for name, _ in PLACE), "event")
-"""Names of the columns that every family has."""
-
-
+@cache
 def columns_of(family: str) -> FamilyColumns:
     """The columns of the family's types, as the catalogue has them now."""
     types_ = {name: data for name, data in CATALOGUE.items() if family_of(name) == family}
@@ -98,33 +85,11 @@ def columns_of(family: str) -> FamilyColumns:
             same = kinds.setdefault(column.name, column.type) == column.type
             kinds[column.name] = column.type if same else pa.string()
     schema = pa.schema(
-        [pa.field(column.name, column.type) for column in FIXED]
-        + [pa.field(name, kind) for name, kind in PLACE]
+        [pa.field(name, kind) for name, kind in (*FIXED, *PLACE)]
         + [pa.field(name, kind) for name, kind in kinds.items()]
         + [pa.field("event", pa.string())]
     )
     return FamilyColumns(schema, own)
-
-
-def table_of(columns: FamilyColumns, type_name: str, rows: Sequence[Row]) -> Any:
-    """Rows of one type as a table with the columns of the family."""
-    own = columns.of_type[type_name]
-    events = [event for event, _ in rows]
-    data = [event.data for event in events]
-    # Most fields are optional and most events leave most of them out: those need no look at each event.
-    set_: set[str] = set().union(*(one.__pydantic_fields_set__ for one in data))
-    arrays = [pa.array(column.values(events), column.type) for column in FIXED]
-    arrays += [pa.array([place[at] for _, place in rows], kind) for at, (_, kind) in enumerate(PLACE)]
-    for field in list(columns.schema)[len(arrays) : -1]:
-        column = own.get(field.name)
-        if column is None or (column.field is not None and column.field not in set_):
-            arrays.append(pa.nulls(len(rows), field.type))
-        elif column.type == field.type:
-            arrays.append(pa.array(column.values(data), field.type))
-        else:
-            arrays.append(pa.array([_as_text(one) for one in column.values(data)], field.type))
-    arrays.append(pa.array([event.value for event in events], pa.binary()).view(pa.string()))
-    return pa.Table.from_arrays(arrays, schema=columns.schema)
 
 
 def _own(data: type[TouchpointData]) -> Iterable[Column]:
@@ -199,5 +164,6 @@ def _encodable(value: Any) -> Any:
     return dict(value)
 
 
-def _as_text(value: Any) -> str | None:
-    return None if value is None else value if isinstance(value, str) else str(value)
+def texts(values: Sequence[Any]) -> list[str | None]:
+    """Values of a column that holds text because types of its family mean different things by its name."""
+    return [None if one is None else one if isinstance(one, str) else str(one) for one in values]

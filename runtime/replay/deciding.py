@@ -1,17 +1,18 @@
-"""The second step: from the index of all partitions, what of each spool lost. A sixteenth of the index at a time."""
+"""The second step: from the index of all partitions, what of each spool lost. Each process works on a sixteenth of the
+index at a time.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from customer_timeline.projections.choosing import NOWHERE, Choice, Entry, choose, contested, unclear
 from customer_timeline.projections.selection import Selection
-from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, bucket_file, read_note, values_file
-from customer_timeline.schemas.codec import Codec
-from customer_timeline.streams.log_reader import LogReader
+from customer_timeline.runtime.replay.crew import Crew, hand
+from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, entries_in, read_note, values_file
 
 
 @dataclass
@@ -23,19 +24,34 @@ class Decided:
     retracted: int = 0
 
 
-def decide(folder: Path, partitions: Iterable[int], selection: Selection, contents: Contents) -> Decided:
+def decide(crew: Crew, folder: Path, partitions: Iterable[int], selection: Selection) -> Decided:
     """Choose among the records of every event that has several."""
     numbers = list(partitions)
-    lost, decided = {number: Lost() for number in numbers}, Decided({})
-    for bucket in range(BUCKETS):
-        groups = contested((number, bucket_file(folder, number, bucket).read_bytes()) for number in numbers)
-        hashes = contents.hashes([entry for group in groups for entry in unclear(group)])
-        for group in groups:
-            choice = choose(group, hashes)
-            decided.superseded += len(choice.losers)
-            decided.retracted += choice.winner.retracts
-            _settle(choice, selection, lost)
-    decided.holes = {number: found.holes() for number, found in lost.items()}
+    whole = _Bucket({number: Lost() for number in numbers})
+    for part in crew.each(_decide, [(folder, numbers, selection, bucket) for bucket in range(BUCKETS)]):
+        for number in numbers:
+            whole.lost[number].merge(part.lost[number])
+        whole.superseded += part.superseded
+        whole.retracted += part.retracted
+    return Decided({number: found.holes() for number, found in whole.lost.items()}, whole.superseded, whole.retracted)
+
+
+@dataclass
+class _Bucket:
+    lost: dict[int, Lost]
+    superseded: int = 0
+    retracted: int = 0
+
+
+def _decide(folder: Path, partitions: Sequence[int], selection: Selection, bucket: int) -> _Bucket:
+    decided = _Bucket({number: Lost() for number in partitions})
+    groups = contested((number, entries_in(folder, number, bucket)) for number in partitions)
+    hashes = Contents(folder).hashes(entry for group in groups for entry in unclear(group))
+    for group in groups:
+        choice = choose(group, hashes)
+        decided.superseded += len(choice.losers)
+        decided.retracted += choice.winner.retracts
+        _settle(choice, selection, decided.lost)
     return decided
 
 
@@ -54,10 +70,8 @@ def _settle(choice: Choice, selection: Selection, lost: Mapping[int, Lost]) -> N
 class Contents:
     """The canonical content of records, from the spool where they are in it, else from the log."""
 
-    def __init__(self, folder: Path, reader: LogReader, codec: Codec) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._reader = reader
-        self._codec = codec
 
     def hashes(self, entries: Iterable[Entry]) -> dict[tuple[int, int], bytes]:
         """The hash of each entry's content, by its place."""
@@ -73,11 +87,11 @@ class Contents:
                     else:
                         values.seek(entry.start)
                         value = values.read(entry.length - 1)
-                    found[entry.place] = self._codec.canonical_hash(value)
+                    found[entry.place] = hand().codec.canonical_hash(value)
         return found
 
     def _from_log(self, entry: Entry) -> bytes:
-        for batch in self._reader.read(entry.partition, entry.offset, entry.offset + 1):
+        for batch in hand().reader.read(entry.partition, entry.offset, entry.offset + 1):
             return batch[0].value or b""
         raise LookupError(f"the record at {entry.place} is no longer in the log")
 

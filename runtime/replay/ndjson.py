@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Final
 
 from customer_timeline.runtime.files import FileUnusable
+from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.spool import Holes, mapped, values_file
 
 _AT_ONCE: Final = 8 << 20
 
 
-def write_ndjson(folder: Path, holes: Mapping[int, Holes], output: Path | None) -> int:
+def write_ndjson(crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path | None) -> int:
     """Write every event as one line, to standard output without `output`; returns the bytes.
 
     The file appears under its name when it is whole. Nothing of this step has to be kept: it starts over in no time.
     """
     if output is None:
-        return _write(folder, holes, sys.stdout.buffer)
+        return sum(_copy(folder, number, found, sys.stdout.buffer) for number, found in sorted(holes.items()))
     beside = folder / "output"
+    sizes = [_size(folder, number, found) for number, found in sorted(holes.items())]
+    starts = [0, *accumulate(sizes)]
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 1 << 20) as stream:
-            written = _write(folder, holes, stream)
-            stream.flush()
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.truncate(starts[-1])
+            tasks = [(folder, *found, beside, at) for found, at in zip(sorted(holes.items()), starts, strict=False)]
+            written = sum(crew.each(_copy_at, tasks))
             os.fsync(stream.fileno())
         beside.replace(output)
     except OSError as exc:
@@ -33,12 +38,23 @@ def write_ndjson(folder: Path, holes: Mapping[int, Holes], output: Path | None) 
     return written
 
 
-def _write(folder: Path, holes: Mapping[int, Holes], stream: IO[bytes]) -> int:
+def _size(folder: Path, partition: int, holes: Holes) -> int:
+    size = values_file(folder, partition).stat().st_size
+    return size - sum(end - start for start, end in zip(holes.starts, holes.ends, strict=True))
+
+
+def _copy_at(folder: Path, partition: int, holes: Holes, output: Path, at: int) -> int:
+    """Write a partition to its own part of the output."""
+    with output.open("r+b", 1 << 20) as stream:
+        stream.seek(at)
+        return _copy(folder, partition, holes, stream)
+
+
+def _copy(folder: Path, partition: int, holes: Holes, stream: IO[bytes]) -> int:
     written = 0
-    for partition in sorted(holes):
-        with mapped(values_file(folder, partition)) as values, memoryview(values) as content:
-            for start, end in holes[partition].kept(len(content)):
-                for at in range(start, end, _AT_ONCE):
-                    written += stream.write(content[at : min(end, at + _AT_ONCE)])
+    with mapped(values_file(folder, partition)) as values, memoryview(values) as content:
+        for start, end in holes.kept(len(content)):
+            for at in range(start, end, _AT_ONCE):
+                written += stream.write(content[at : min(end, at + _AT_ONCE)])
     stream.flush()
     return written

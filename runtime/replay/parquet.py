@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import gc
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from customer_timeline.projections.plain_identity import PlainIdentity
 from customer_timeline.runtime.files import FileUnusable
-from customer_timeline.runtime.replay.columns import FamilyColumns, Row, columns_of, family_of, table_of
-from customer_timeline.runtime.replay.crew import Crew, hand
-from customer_timeline.runtime.replay.folding import events_of
-from customer_timeline.runtime.replay.spool import Holes
+from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
+from customer_timeline.runtime.replay.crew import Crew
+from customer_timeline.runtime.replay.gathering import events_in, spooled_tables
+from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
+from customer_timeline.schemas.catalogue import CATALOGUE
 
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events"
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
-_WAITING_ROWS: Final = 25_000
-_GROUP_ROWS: Final = 8_000
+_WAITING_ROWS: Final = 100_000
+_GROUP_ROWS: Final = 20_000
 
 
 def write_parquet(crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path) -> Mapping[str, Any]:
@@ -70,21 +71,16 @@ def fresh_folder(path: Path) -> Path:
     return path
 
 
-@cache
-def _month(year: int, month: int) -> str:
-    return f"{year:04}-{month:02}"
-
-
 class _Files:
-    """The files of one partition: buffers of rows by type and month, and the writers that they go to."""
+    """The files of one partition: tables that wait by family and month, and the writers that they go to."""
 
-    def __init__(self, folder: Path, partition: int) -> None:
+    def __init__(self, folder: Path, partition: int, values: Any) -> None:
         self._folder = folder
         self._partition = partition
-        self._columns: dict[str, FamilyColumns] = {}
+        self._values = values
         self._writers: dict[tuple[str, str], Any] = {}
-        self._rows: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-        self._waiting = 0
+        self._waiting: defaultdict[tuple[str, str], list[tuple[str, Any]]] = defaultdict(list)
+        self._rows: Counter[tuple[str, str]] = Counter()
         self.size = 0
 
     @property
@@ -92,17 +88,19 @@ class _Files:
         """How many files there are."""
         return len(self._writers)
 
-    def add(self, row: Row) -> None:
-        """Put an event where it belongs."""
-        event = row[0]
-        key = (event.type, _month(event.occurred_at.year, event.occurred_at.month))
-        rows = self._rows[key]
-        rows.append(row)
-        self._waiting += 1
-        if len(rows) >= _GROUP_ROWS:
-            self._write(key)
-        elif self._waiting >= _WAITING_ROWS:
-            self._write(max(self._rows, key=lambda one: len(self._rows[one])))
+    def add(self, type_name: str, rows: Any) -> None:
+        """Put rows of one type where they belong."""
+        occurred = rows["occurred_at"]
+        months = pc.add(pc.multiply(pc.year(occurred), 12), pc.subtract(pc.month(occurred), 1))
+        for month in pc.unique(months).to_pylist():
+            key = (family_of(type_name), f"{month // 12:04}-{month % 12 + 1:02}")
+            some = rows.filter(pc.equal(months, month))
+            self._waiting[key].append((type_name, some))
+            self._rows[key] += len(some)
+            if self._rows[key] >= _GROUP_ROWS:
+                self._write(key)
+        while self._rows.total() >= _WAITING_ROWS:
+            self._write(self._rows.most_common(1)[0][0])
 
     def close(self) -> None:
         """Write what waits, and end the files."""
@@ -113,27 +111,38 @@ class _Files:
             self.size += self._path(family, month).stat().st_size
 
     def _write(self, key: tuple[str, str]) -> None:
-        type_name, month = key
-        rows = self._rows.pop(key)
-        self._waiting -= len(rows)
-        family = family_of(type_name)
-        columns = self._columns.get(family)
-        if columns is None:
-            columns = self._columns[family] = columns_of(family)
-        writer = self._writers.get((family, month))
+        family, month = key
+        schema = columns_of(family).schema
+        writer = self._writers.get(key)
         if writer is None:
             path = self._path(family, month)
             path.parent.mkdir(parents=True, exist_ok=True)
             plain = ("event", "event_id")
-            writer = self._writers[family, month] = pq.ParquetWriter(
+            writer = self._writers[key] = pq.ParquetWriter(
                 path,
-                columns.schema,
+                schema,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[name for name in columns.schema.names if name not in plain],
+                use_dictionary=[name for name in schema.names if name not in plain],
                 write_statistics=["occurred_at", "recorded_at", "type", "channel"],
             )
-        writer.write_table(table_of(columns, type_name, rows), row_group_size=len(rows))
+        tables = [self._whole(schema, *some) for some in self._waiting.pop(key)]
+        writer.write_table(pa.concat_tables(tables), row_group_size=self._rows.pop(key))
+
+    def _whole(self, schema: Any, type_name: str, rows: Any) -> Any:
+        """Rows with all columns of the family."""
+        alike = {"type": type_name, "listed": CATALOGUE[type_name].listed, "log_partition": self._partition}
+        arrays = []
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            if name in alike:
+                arrays.append(pa.repeat(pa.scalar(alike[name], kind), len(rows)))
+            elif name == "event":
+                places = zip(rows["_line_start"].to_pylist(), rows["_line_length"].to_pylist(), strict=True)
+                lines = [self._values[start : start + length - 1] for start, length in places]
+                arrays.append(pa.array(lines, pa.binary()).view(kind))
+            else:
+                arrays.append(rows[name] if name in rows.schema.names else pa.nulls(len(rows), kind))
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def _path(self, family: str, month: str) -> Path:
         return self._folder / EVENTS / f"family={family}" / f"month={month}" / f"{self._partition}.parquet"
@@ -143,15 +152,26 @@ def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[Pl
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
     identity = PlainIdentity()
-    files = _Files(beside, partition)
-    # Tens of thousands of events wait in memory, none of them in a cycle: looking for cycles would take half the time.
-    gc.disable()
-    try:
-        for offset, event in events_of(hand().codec, folder, partition, holes):
-            if event.listed:
-                identity.add(event)
-            files.add((event, (partition, offset)))
+    with mapped(values_file(folder, partition)) as values:
+        files = _Files(beside, partition, values)
+        for type_name, found in spooled_tables(details_file(folder, partition)):
+            rows = _won(found, holes)
+            for event in events_in(type_name, rows):
+                if event.listed:
+                    identity.add(event)
+            files.add(type_name, rows)
         files.close()
-    finally:
-        gc.enable()
     return identity, (files.count, files.size)
+
+
+def _won(rows: Any, holes: Holes) -> Any:
+    """Those of the rows that won, with the time at which the log first took in what they say."""
+    starts = rows["_line_start"]
+    lost = holes.starts[bisect_left(holes.starts, starts[0].as_py()) : bisect_right(holes.starts, starts[-1].as_py())]
+    if lost:
+        rows = rows.filter(pc.invert(pc.is_in(starts, pa.array(lost, pa.int64()))))
+    if holes.recorded_us:
+        places = zip(rows["log_offset"].to_pylist(), rows["recorded_at"].cast(pa.int64()).to_pylist(), strict=True)
+        recorded = pa.array([holes.recorded_us.get(*place) for place in places], INSTANT)
+        rows = rows.set_column(rows.schema.get_field_index("recorded_at"), "recorded_at", recorded)
+    return rows

@@ -6,11 +6,10 @@ import base64
 import gc
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, Protocol
 
 import orjson
 
@@ -30,10 +29,32 @@ _CHUNK: Final = 1_000
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
+# So many accepted records are remembered by their bytes: a channel that sends again does so soon.
+_REMEMBERED: Final = 50_000
+
+Details = Literal["none", "lines", "columns"]
+"""What is noted of an event beside its bytes: nothing, what it takes to decode it again, or its columns."""
+
+Kept = tuple[DecodedEvent, int, int, int, int]
+"""An event that is asked for; its offset, when it was recorded, and where its line begins in the spool and how long it
+is."""
+
+
+class Keeper(Protocol):
+    """Makes the details of events; they may wait, for there to be more of them together."""
+
+    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
+        """Take events; what can be written by now."""
+        ...
+
+    def rest(self) -> Iterable[bytes]:
+        """What still waits."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one partition is to give. `records`: as the log is, instead of what counts. `lines`: note of each event what
-    is to be known to decode it again. `rate`: records a second."""
+    """What one partition is to give. `records`: as the log is, instead of what counts. `rate`: records a second."""
 
     folder: Path
     partition: int
@@ -42,7 +63,7 @@ class Stretch:
     selection: Selection
     records: bool
     rate: float | None
-    lines: bool = True
+    details: Details
 
 
 Told = Callable[[int], None]
@@ -58,8 +79,7 @@ def read_stretch(stretch: Stretch, reader: LogReader, codec: Codec, told: Told, 
     try:
         told(spool.note.next_offset - stretch.first)
         if not spool.note.done:
-            spool.note.done = _go_on(stretch, spool, reader, codec, told, stopped)
-            spool.checkpoint()
+            _go_on(stretch, spool, reader, codec, told, stopped)
         return spool.note.done
     finally:
         spool.close()
@@ -72,8 +92,8 @@ def _go_on(
     codec: Codec,
     told: Told,
     stopped: Callable[[], bool],
-) -> bool:
-    take = _take_records if stretch.records else _take_events if stretch.lines else _take_values
+) -> None:
+    taking = (_Records if stretch.records else _Events)(stretch, spool, codec)
     note = spool.note
     pace = _Pace(stretch.rate)
     saved = time.monotonic()
@@ -82,109 +102,158 @@ def _go_on(
     try:
         for batch in reader.read(stretch.partition, note.next_offset, stretch.until):
             for chunk in _chunks(batch, stretch.rate):
-                take(chunk, spool, codec, stretch.selection)
+                taking.take(chunk)
                 note.records += len(chunk)
                 note.next_offset = chunk[-1].offset + 1
                 if stopped():
-                    return False
+                    taking.checkpoint()
+                    return
                 pace.keep(len(chunk))
                 told(note.next_offset - stretch.first)
                 if time.monotonic() - saved > _CHECKPOINT_S:
                     gc.collect(1)
                     gc.freeze()  # what the codec remembers stays: it need not be looked at again
-                    spool.checkpoint()
+                    taking.checkpoint()
                     saved = time.monotonic()
     finally:
         gc.enable()
     note.next_offset = max(stretch.until, stretch.first)
+    note.done = True
+    taking.checkpoint()
     told(note.next_offset - stretch.first)
-    return True
 
 
-def _take_values(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
-    """As `_take_events`, for who needs the bytes only."""
-    _take_events(batch, spool, codec, selection, noted=False)
+class _Events:
+    """Takes what the projector would take: an entry for each that has a say, and the bytes of what is asked for."""
+
+    def __init__(self, stretch: Stretch, spool: PartitionSpool, codec: Codec) -> None:
+        self._spool = spool
+        self._codec = codec
+        self._selection = stretch.selection
+        self._everything = stretch.selection == Selection()
+        self._keeper = _keeper(stretch.details)
+        self._seen: dict[bytes, int] = {}
+
+    def take(self, batch: Sequence[LogRecord]) -> None:
+        """The hot path: everything here is done for every record of the log."""
+        kept: list[Kept] = []
+        values: list[bytes] = []
+        buckets, at = self._spool.buckets, self._spool.note.values
+        competes, wants, everything = self._selection.competes, self._selection.wants, self._everything
+        for event, record_hash, offset, recorded_us in self._accepted(batch):
+            if not competes(recorded_us):
+                continue
+            event_id = bytes.fromhex(event.event_id.replace("-", ""))
+            start, length = NOWHERE, 0
+            retracts = is_retraction(event)
+            if (everything and not retracts) or wants(event):
+                line = one_line(event.value)
+                start, length = at, len(line)
+                at += length
+                values.append(line)
+                kept.append((event, offset, recorded_us, start, length))
+            buckets[event_id[0] % BUCKETS] += pack_entry(
+                event_id, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
+            )
+        self._spool.write(values, self._keeper.add(kept))
+        self._spool.note.events += len(values)
+
+    def checkpoint(self) -> None:
+        """Bring what was taken to the disk."""
+        self._spool.write((), self._keeper.rest())
+        self._spool.checkpoint()
+
+    def _accepted(self, batch: Sequence[LogRecord]) -> Iterator[tuple[DecodedEvent, bytes, int, int]]:
+        """Each event that the projector would accept, the hash of its bytes, its offset and when it was recorded."""
+        decode, competes = self._codec.decode, self._selection.competes
+        seen, note = self._seen, self._spool.note
+        stamped, stamp, stamp_us = -1, from_micros(0), 0
+        for record in batch:
+            if record.timestamp != stamped:  # records that were appended together share it
+                stamped = record.timestamp
+                stamp_us = stamped * 1000
+                stamp = from_micros(stamp_us)
+            value = record.value or b""
+            header = recorded_header(record.headers) if record.headers else None
+            record_hash = bytes_hash(value)
+            if header is None and record_hash in seen and seen[record_hash] <= stamp_us and competes(stamp_us):
+                note.copies += 1
+                continue
+            try:
+                event = decode(value, appended_at=stamp, recorded_header=header)
+            except InvalidEvent:
+                note.dead_letters += 1
+                continue
+            if b"\\u0000" in value and _NUL.search(value):
+                note.dead_letters += 1  # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it
+                continue
+            recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
+            if header is None:
+                self._remember(record_hash, recorded_us)
+            yield event, record_hash, record.offset, recorded_us
+
+    def _remember(self, record_hash: bytes, recorded_us: int) -> None:
+        """The same bytes, if they come again and are recorded no earlier, lose to this record in any case."""
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[record_hash] = recorded_us
 
 
-def _take_events(
-    batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection, *, noted: bool = True
-) -> None:
-    """What the projector would take: an entry for each that has a say, and the bytes of what is asked for.
+class _Records:
+    """Takes every record as it stands in the log, with its place, wrapped into one JSON object."""
 
-    The hot path: everything here is done for every record of the log.
-    """
-    values: list[bytes] = []
-    lines: list[bytes] = []
-    buckets, at = spool.buckets, spool.note.values
-    dead = 0
-    decode, competes, wants = codec.decode, selection.competes, selection.wants
-    everything = selection == Selection()
-    stamped, stamp, stamp_us = -1, from_micros(0), 0
-    for record in batch:
-        if record.timestamp != stamped:  # records that were appended together share it
-            stamped = record.timestamp
-            stamp_us = stamped * 1000
-            stamp = from_micros(stamp_us)
-        header = recorded_header(record.headers) if record.headers else None
-        value = record.value
-        try:
-            event = decode(value, appended_at=stamp, recorded_header=header)
-        except InvalidEvent:
-            dead += 1
-            continue
-        if value is None or (b"\\u0000" in value and _NUL.search(value)):
-            dead += 1  # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it
-            continue
-        recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
-        if not competes(recorded_us):
-            continue
-        event_id = bytes.fromhex(event.event_id.replace("-", ""))
-        start, length = NOWHERE, 0
-        retracts = is_retraction(event)
-        if (everything and not retracts) or wants(event):
-            line = value + b"\n" if b"\n" not in value and b"\r" not in value else one_line(value)
-            start, length = at, len(line)
-            at += length
-            values.append(line)
-            if noted:
-                lines.append(pack_line(event_id, record.offset, recorded_us, length))
-        buckets[event_id[0] % BUCKETS] += pack_entry(
-            event_id,
-            bytes_hash(value),
-            record.offset,
-            recorded_us,
-            event.occurred_us,
-            start,
-            event.revision,
-            length,
-            retracts,
-        )
-    spool.write(values, lines)
-    spool.note.events += len(values)
-    spool.note.dead_letters += dead
+    def __init__(self, stretch: Stretch, spool: PartitionSpool, codec: Codec) -> None:
+        self._spool = spool
+        self._codec = codec
+        self._selection = stretch.selection
 
+    def take(self, batch: Sequence[LogRecord]) -> None:
+        """Those that are asked for."""
+        values = [wrapped(record) for record in batch if self._wants(record)]
+        self._spool.write(values, ())
+        self._spool.note.events += len(values)
 
-def _take_records(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
-    """Every record as it stands in the log, with its place, wrapped into one JSON object."""
-    values: list[bytes] = []
-    for record in batch:
+    def checkpoint(self) -> None:
+        """Bring what was taken to the disk."""
+        self._spool.checkpoint()
+
+    def _wants(self, record: LogRecord) -> bool:
         appended_us = record.timestamp * 1000
         header = recorded_header(record.headers) if record.headers else None
         try:
-            event: DecodedEvent | None = codec.decode(
-                record.value, appended_at=from_micros(appended_us), recorded_header=header
-            )
+            event = self._codec.decode(record.value, appended_at=from_micros(appended_us), recorded_header=header)
         except InvalidEvent:
-            event = None
-            spool.note.dead_letters += 1
-        if event is not None:
-            wanted = selection.wants_record(event)
-        else:
-            wanted = not selection.asks_for_content and selection.recorded_within(appended_us)
-        if wanted:
-            values.append(wrapped(record))
-    spool.write(values, [])
-    spool.note.events += len(values)
+            self._spool.note.dead_letters += 1
+            return not self._selection.asks_for_content and self._selection.recorded_within(appended_us)
+        return self._selection.wants_record(event)
+
+
+class _NoDetails:
+    """For who needs the bytes only."""
+
+    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
+        return ()
+
+    def rest(self) -> Iterable[bytes]:
+        return ()
+
+
+class _Lines(_NoDetails):
+    """For who decodes the events again."""
+
+    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
+        return [
+            pack_line(bytes.fromhex(event.event_id.replace("-", "")), offset, recorded_us, length)
+            for event, offset, recorded_us, _, length in kept
+        ]
+
+
+def _keeper(details: Details) -> Keeper:
+    if details == "columns":
+        from customer_timeline.runtime.replay.gathering import Gathering
+
+        return Gathering()
+    return _Lines() if details == "lines" else _NoDetails()
 
 
 def one_line(value: bytes) -> bytes:
@@ -221,11 +290,10 @@ def _text(content: bytes | None) -> object:
         return {"base64": base64.b64encode(content).decode()}
 
 
-def _chunks(batch: Sequence[LogRecord], rate: float | None) -> Sequence[Sequence[LogRecord]]:
-    """The batch as it is, or in parts of at most a tenth of a second where the rate is limited."""
+def _chunks(batch: Sequence[LogRecord], rate: float | None) -> Iterator[Sequence[LogRecord]]:
+    """The batch in parts of at most a tenth of a second where the rate is limited."""
     size = _CHUNK if rate is None else max(1, min(_CHUNK, int(rate / 10)))
-    remaining = iter(batch)
-    return list(iter(lambda: list(islice(remaining, size)), []))
+    return (batch[at : at + size] for at in range(0, len(batch), size))
 
 
 class _Pace:

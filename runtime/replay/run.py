@@ -6,17 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.crew import Crew
-from customer_timeline.runtime.replay.deciding import Contents, Decided, decide, events_left
+from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
-from customer_timeline.runtime.replay.reading import Stretch
+from customer_timeline.runtime.replay.reading import Details, Stretch
 from customer_timeline.runtime.replay.spool import Holes, Lost, read_note
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.streams.log_reader import Bounds, Client, LogReader, open_log
+from customer_timeline.streams.log_reader import Bounds, Client, open_log
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 
@@ -56,6 +56,8 @@ class Outcome:
     written: Mapping[str, Any]
 
 
+_DETAILS: Final[Mapping[str, Details]] = {"ndjson": "none", "parquet": "columns", "duckdb": "columns"}
+
 Observe = Callable[[str, int, int], None]
 """Told the step, how much of it is behind, and how much it is in all."""
 
@@ -77,7 +79,7 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
             with Crew(settings, ways.client, jobs, work.bounds) as crew:
                 crew.read(_stretches(work, question, ways.max_rate, jobs), _reading(work, observe))
                 observe("deciding", 0, 0)
-                decided = _decided(settings, question, work, reader)
+                decided = _decided(crew, question, work)
                 observe("writing", 0, 0)
                 written = write(crew, work, decided.holes)
         finally:
@@ -127,7 +129,7 @@ def _stretches(work: Work, question: Question, max_rate: float | None, jobs: int
             question.selection if question.partition in (None, number) else nothing,
             question.records,
             rate,
-            lines=question.to != "ndjson",
+            _DETAILS.get(question.to, "lines"),
         )
         for number, found in sorted(work.bounds.items())
     ]
@@ -138,11 +140,10 @@ def _reading(work: Work, observe: Observe) -> Callable[[Mapping[int, int]], None
     return lambda behind: observe("reading", sum(behind.values()), total)
 
 
-def _decided(settings: Settings, question: Question, work: Work, reader: LogReader) -> Decided:
+def _decided(crew: Crew, question: Question, work: Work) -> Decided:
     if question.records:
         return Decided({number: Lost().holes() for number in work.bounds})
-    contents = Contents(work.folder, reader, wiring.codec(settings))
-    return decide(work.folder, work.bounds, question.selection, contents)
+    return decide(crew, work.folder, work.bounds, question.selection)
 
 
 def _outcome(work: Work, decided: Decided, written: Mapping[str, Any]) -> Outcome:
@@ -151,7 +152,7 @@ def _outcome(work: Work, decided: Decided, written: Mapping[str, Any]) -> Outcom
         read=sum(note.records for note in notes),
         events=events_left(work.folder, decided),
         dead_letters=sum(note.dead_letters for note in notes),
-        superseded=decided.superseded,
+        superseded=decided.superseded + sum(note.copies for note in notes),
         retracted=decided.retracted,
         resumed=work.resumed,
         bounds=work.bounds,

@@ -1,7 +1,8 @@
 """The spool: what a partition gave, on disk, with a note of how far it is. Survives a kill at any point.
 
 Files only grow. Now and then they are brought to the disk and then the note of their lengths, in this order; whoever
-goes on cuts each file to the length in the note, so nothing is there twice and nothing is missing.
+goes on cuts each file to the length in the note, so nothing is there twice and nothing is missing. A thread waits for
+the disk, while the next records are read.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import mmap
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -22,6 +24,9 @@ from customer_timeline.projections.choosing import Entry
 
 BUCKETS: Final = 16
 """Parts of the index, by event_id: one is held in memory at a time, so memory is a sixteenth of the log's index."""
+
+# The index is a file of blocks, one a checkpoint: how many bytes each bucket got, then these, bucket after bucket.
+_BLOCK: Final = struct.Struct(f"<{BUCKETS}I")
 
 _LINE: Final = struct.Struct("<16sqqI")
 pack_line: Final = _LINE.pack
@@ -38,15 +43,19 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Note:
-    """How far a partition is. `next_offset`: the next to read. The lengths are in bytes."""
+    """How far a partition is. `next_offset`: the next to read. `values`, `details` and `index`: lengths in bytes.
+
+    `copies`: records left out at once, because the very same bytes came shortly before.
+    """
 
     next_offset: int
     values: int = 0
-    lines: int = 0
-    buckets: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    details: int = 0
+    index: int = 0
     records: int = 0
     events: int = 0
     dead_letters: int = 0
+    copies: int = 0
     done: bool = False
 
 
@@ -60,41 +69,55 @@ class PartitionSpool:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.note = read_note(folder, partition) or Note(first)
         self._values = _at(values_file(folder, partition), self.note.values)
-        self._lines = _at(_lines_file(folder, partition), self.note.lines)
-        for bucket, size in enumerate(self.note.buckets):
-            _at(bucket_file(folder, partition, bucket), size).close()
+        self._details = _at(details_file(folder, partition), self.note.details)
+        self._index = _at(index_file(folder, partition), self.note.index)
         self._pending = [bytearray() for _ in range(BUCKETS)]
+        self._thread = ThreadPoolExecutor(1)
+        self._syncing: Future[None] | None = None
 
     @property
     def buckets(self) -> list[bytearray]:
         """Entries that are not written yet, by bucket; the caller appends to them."""
         return self._pending
 
-    def write(self, values: list[bytes], lines: list[bytes]) -> None:
-        """Append events (each with its line break) and what is known of them."""
-        joined, known = b"".join(values), b"".join(lines)
-        self._values.write(joined)
-        self._lines.write(known)
-        self.note.values += len(joined)
-        self.note.lines += len(known)
+    def write(self, values: Iterable[bytes], details: Iterable[bytes]) -> None:
+        """Append events (each with its line break) and what is noted of them."""
+        self.note.values += self._values.write(b"".join(values))
+        self.note.details += self._details.write(b"".join(details))
 
     def checkpoint(self) -> None:
-        """Bring everything to the disk, then say so."""
-        for bucket, pending in enumerate(self._pending):
-            if pending:
-                with bucket_file(self._folder, self._partition, bucket).open("ab") as stream:
-                    stream.write(pending)
-                    _to_disk(stream)
-                self.note.buckets[bucket] += len(pending)
-                pending.clear()
-        _to_disk(self._values)
-        _to_disk(self._lines)
-        write_json(_note_file(self._folder, self._partition), asdict(self.note))
+        """Begin to bring everything to the disk; the note says so as soon as it is there. Waits for the one before."""
+        self._settle()
+        block = b"".join((_BLOCK.pack(*map(len, self._pending)), *self._pending))
+        self.note.index += self._index.write(block)
+        for pending in self._pending:
+            pending.clear()
+        for stream in self._streams:
+            stream.flush()
+        self._syncing = self._thread.submit(self._to_disk, asdict(self.note))
 
     def close(self) -> None:
-        """Close the files as they are; what came after the last checkpoint is cut off by whoever goes on."""
-        for stream in (self._values, self._lines, self._lock):
-            stream.close()
+        """Wait for the disk and close the files as they are; what came after the last checkpoint is cut off by whoever
+        goes on."""
+        try:
+            self._settle()
+        finally:
+            self._thread.shutdown()
+            for stream in (*self._streams, self._lock):
+                stream.close()
+
+    @property
+    def _streams(self) -> tuple[IO[bytes], ...]:
+        return self._values, self._details, self._index
+
+    def _settle(self) -> None:
+        if self._syncing is not None:
+            self._syncing.result()
+
+    def _to_disk(self, note: dict[str, int]) -> None:
+        for stream in self._streams:
+            os.fsync(stream.fileno())
+        write_json(_note_file(self._folder, self._partition), note)
 
 
 def read_note(folder: Path, partition: int) -> Note | None:
@@ -110,9 +133,27 @@ def values_file(folder: Path, partition: int) -> Path:
     return folder / f"{partition}.values"
 
 
-def bucket_file(folder: Path, partition: int, bucket: int) -> Path:
-    """The entries of a partition that fall into a bucket."""
-    return folder / f"{partition}.index-{bucket:02}"
+def details_file(folder: Path, partition: int) -> Path:
+    """What is noted of the events of a partition, for outputs that need more than their bytes."""
+    return folder / f"{partition}.details"
+
+
+def index_file(folder: Path, partition: int) -> Path:
+    """The entries of a partition."""
+    return folder / f"{partition}.index"
+
+
+def entries_in(folder: Path, partition: int, bucket: int) -> bytes:
+    """The packed entries of a partition that fall into a bucket."""
+    parts: list[bytes] = []
+    with mapped(index_file(folder, partition)) as index:
+        at = 0
+        while at < len(index):
+            sizes = _BLOCK.unpack_from(index, at)
+            start = at + _BLOCK.size + sum(sizes[:bucket])
+            parts.append(index[start : start + sizes[bucket]])
+            at += _BLOCK.size + sum(sizes)
+    return b"".join(parts)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -120,7 +161,8 @@ def write_json(path: Path, content: object) -> None:
     beside = path.with_name(f"{path.name}.new")
     with beside.open("w") as stream:
         json.dump(content, stream)
-        _to_disk(stream)
+        stream.flush()
+        os.fsync(stream.fileno())
     beside.replace(path)
 
 
@@ -143,6 +185,11 @@ class Lost:
     def recorded(self, entry: Entry, recorded_us: int) -> None:
         """The entry's event was first recorded earlier than its line says, in another spelling."""
         self._recorded_us[entry.offset] = recorded_us
+
+    def merge(self, other: Lost) -> None:
+        """Add what was found in another bucket."""
+        self._found.extend(other._found)
+        self._recorded_us.update(other._recorded_us)
 
     def holes(self) -> Holes:
         """All of it, in the order of the spool."""
@@ -188,7 +235,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
 def lines_of(folder: Path, partition: int, holes: Holes) -> Iterator[Line]:
     """The events of a partition that won, in the order of the log."""
     starts, hole = holes.starts, 0
-    with mapped(values_file(folder, partition)) as values, _lines_file(folder, partition).open("rb") as lines:
+    with mapped(values_file(folder, partition)) as values, details_file(folder, partition).open("rb") as lines:
         at = 0
         while block := lines.read(_LINE.size * 4096):
             for event_id, offset, recorded_us, length in _LINE.iter_unpack(block):
@@ -198,10 +245,6 @@ def lines_of(folder: Path, partition: int, holes: Holes) -> Iterator[Line]:
                     continue
                 earlier = holes.recorded_us.get(offset, recorded_us) if holes.recorded_us else recorded_us
                 yield Line(event_id, offset, earlier, values[start : at - 1])
-
-
-def _lines_file(folder: Path, partition: int) -> Path:
-    return folder / f"{partition}.lines"
 
 
 def _note_file(folder: Path, partition: int) -> Path:
@@ -214,8 +257,3 @@ def _at(path: Path, size: int) -> IO[bytes]:
     stream.truncate(size)
     stream.seek(size)
     return stream
-
-
-def _to_disk(stream: IO[bytes] | IO[str]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())

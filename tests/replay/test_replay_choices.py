@@ -57,7 +57,7 @@ def test_kafka_python_alone_gives_the_same(kafka: str, tmp_path: Path) -> None:
         settings,
         Question("ndjson"),
         Ways(output, client="kafka-python"),
-        lambda _crew, work, holes: {"bytes": write_ndjson(work.folder, holes, output)},
+        lambda crew, work, holes: {"bytes": write_ndjson(crew, work.folder, holes, output)},
         lambda *_: None,
     )
     assert output.read_bytes().splitlines() == expected(records)

@@ -1,0 +1,132 @@
+"""The first step of a replay, without Kafka: what a partition leaves in its spool, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from replay_runs import CODEC, hard_log
+
+from customer_timeline.projections.choosing import choose, contested
+from customer_timeline.projections.selection import Selection
+from customer_timeline.runtime.replay.gathering import spooled_tables
+from customer_timeline.runtime.replay.reading import Details, Stretch, read_stretch
+from customer_timeline.runtime.replay.spool import BUCKETS, details_file, entries_in, read_note, values_file
+from customer_timeline.schemas.record_times import RECORDED_HEADER
+from customer_timeline.streams.log_reader import Bounds, LogRecord, LogUnreachable
+
+_FIRST_MS = 1_790_000_000_000
+_VIEWED = json.dumps(
+    {
+        "specversion": "1.0",
+        "id": "v1",
+        "source": "/shop",
+        "type": "page.viewed.v1",
+        "time": "2025-12-31T00:00:00Z",
+        "data": {"url": "https://a.example/", "channel": "web", "identifiers": [{"kind": "user_id", "value": "u1"}]},
+    }
+).encode()
+
+
+class _Log:
+    """A partition in memory; Kafka is away from `ends` on."""
+
+    def __init__(self, records: Sequence[LogRecord], ends: int | None = None) -> None:
+        self._records = records
+        self._ends = len(records) if ends is None else ends
+
+    def bounds(self) -> dict[int, Bounds]:
+        return {0: Bounds(0, len(self._records))}
+
+    def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
+        for at in range(start, min(until, self._ends), 100):
+            yield self._records[at : min(at + 100, until)]
+        if self._ends < until:
+            raise LogUnreachable("memory", 1.0)
+
+    def close(self) -> None: ...
+
+
+def _different_records(seed: int, events: int) -> list[LogRecord]:
+    """Without copies: how many of them are in the spool is all the same."""
+    different = {sent.value: sent for sent in hard_log(seed, events)}.values()
+    return [
+        LogRecord(0, offset, _FIRST_MS + offset, sent.key, sent.value, sent.headers)
+        for offset, sent in enumerate(different)
+    ]
+
+
+def _read(
+    folder: Path, records: Sequence[LogRecord], details: Details, ends: int | None = None, stop_after: int | None = None
+) -> bool:
+    folder.mkdir(exist_ok=True)
+    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details)
+    behind = [0]
+    return read_stretch(
+        stretch,
+        _Log(records, ends),
+        CODEC,
+        lambda count: behind.append(count),
+        lambda: stop_after is not None and behind[-1] >= stop_after,
+    )
+
+
+def _rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for type_name, rows in spooled_tables(details_file(folder, 0)):
+        # Which optional columns a table has depends on what else is in it.
+        found[type_name] += [
+            {name: value for name, value in row.items() if value is not None} for row in rows.to_pylist()
+        ]
+    return dict(found)
+
+
+def _entries(folder: Path) -> list[bytes]:
+    return [entries_in(folder, 0, bucket) for bucket in range(BUCKETS)]
+
+
+@pytest.mark.parametrize("details", ["none", "lines", "columns"])
+def test_what_came_after_the_last_note_is_read_again_and_stands_there_once(tmp_path: Path, details: Details) -> None:
+    records = _different_records(3, 400)
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    assert not _read(broken, records, details, stop_after=100)
+    noted = read_note(broken, 0)
+    with pytest.raises(LogUnreachable):
+        _read(broken, records, details, ends=300)
+    assert noted == read_note(broken, 0)
+    assert noted is not None
+    assert noted.values < values_file(broken, 0).stat().st_size
+    assert _read(broken, records, details)
+    assert _read(whole, records, details)
+    assert values_file(broken, 0).read_bytes() == values_file(whole, 0).read_bytes()
+    assert _entries(broken) == _entries(whole)
+    if details == "columns":
+        assert _rows(broken) == _rows(whole)
+    else:
+        assert details_file(broken, 0).read_bytes() == details_file(whole, 0).read_bytes()
+
+
+def test_the_very_same_bytes_again_are_left_out_at_once(tmp_path: Path) -> None:
+    assert _read(tmp_path, [LogRecord(0, at, _FIRST_MS + at, None, _VIEWED, ()) for at in range(3)], "columns")
+    note = read_note(tmp_path, 0)
+    assert note is not None
+    assert (note.records, note.events, note.copies) == (3, 1, 2)
+    assert [row["log_offset"] for rows in _rows(tmp_path).values() for row in rows] == [0]
+
+
+@pytest.mark.parametrize(
+    ("second_ms", "headers"),
+    [(_FIRST_MS - 1, ()), (_FIRST_MS + 1, ((RECORDED_HEADER, b"2026-01-01T00:00:00Z"),))],
+    ids=["the clock of Kafka was set back", "restored"],
+)
+def test_a_copy_that_was_recorded_earlier_is_the_event(
+    tmp_path: Path, second_ms: int, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    records = [LogRecord(0, 0, _FIRST_MS, None, _VIEWED, ()), LogRecord(0, 1, second_ms, None, _VIEWED, headers)]
+    assert _read(tmp_path, records, "none")
+    (group,) = contested((0, part) for part in _entries(tmp_path))
+    assert choose(group, {}).winner.offset == 1
