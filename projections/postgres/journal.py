@@ -27,7 +27,6 @@ from customer_timeline.projections.journal import (
     FencedError,
     Observer,
     Record,
-    RefusedError,
     Rejected,
 )
 from customer_timeline.projections.postgres.batch_outcome import Outcome
@@ -38,6 +37,7 @@ from customer_timeline.projections.postgres.identity_decision import Settlement
 from customer_timeline.projections.postgres.identity_store import IdentityStore
 from customer_timeline.projections.postgres.identity_work import IdentityMemory, holder_of
 from customer_timeline.projections.postgres.partial_store import PartialStore
+from customer_timeline.projections.postgres.refusals import other_version, topic_recreated
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.thing_store import ThingStore
 from customer_timeline.projections.postgres.timeline_store import HALF, Arrival, Stored, TimelineStore, arrivals_of
@@ -134,12 +134,7 @@ class PostgresJournal:
                 session.cursor.execute(self._sql["take_over"], {"topic": topic, "part": part})
                 next_offset, epoch, known_id = session.cursor.fetchone() or (0, 0, None)
                 if topic_id is not None and known_id is not None and known_id != topic_id:
-                    raise RefusedError(
-                        f"The topic {topic} was deleted and created again: its id is {topic_id}, the offsets in "
-                        f"Postgres belong to {known_id}. Positions of the old topic mean nothing in the new one. "
-                        f"Either restore the old log, or start over from the new one: "
-                        f"`customer-timeline projection reset`, then start the worker again."
-                    )
+                    raise topic_recreated(topic, topic_id, known_id)
                 assignments[part] = Assignment(part, next_offset, epoch)
         self._epochs = {key: epoch for key, epoch in self._epochs.items() if key[0] != topic}
         self._epochs.update({(topic, part): one.epoch for part, one in assignments.items()})
@@ -398,14 +393,7 @@ class PostgresJournal:
         cursor.execute(self._sql["read_version"])
         version, details = cursor.fetchone() or ("", "{}")
         if version != self._version:
-            raise RefusedError(
-                f"These tables were written by projection version {version} ({details}); this worker is "
-                f"{self._version} ({orjson.dumps(dict(self._details)).decode()}). A change of the fold, or of "
-                f"identity or time settings, needs a rebuild: `customer-timeline rebuild start` with the new code and "
-                f"settings fills a second set beside this one, and `customer-timeline rebuild switch` puts it in its "
-                f"place; until then run this worker with the code and settings of before. Without need to serve "
-                f"meanwhile: stop all workers and `customer-timeline projection reset`."
-            )
+            raise other_version(version, details, self._version, orjson.dumps(dict(self._details)).decode())
         if not self._rules_said:
             # Once a process: while a change rolls over the workers, the old ones must not take it back.
             cursor.execute(self._sql["write_rules"], {"rules": self._rules.version})
