@@ -53,7 +53,8 @@ COMMENT ON TABLE fill_anchor IS 'While a set is filled: whose the events at each
 
 -- analyze: how much waits, for the planner
 ANALYZE fill_facts;
-ANALYZE fill_anchor
+ANALYZE fill_anchor;
+ANALYZE customer
 
 -- waiting: a share of the customers, each with all that its facts are made of, in id order
 WITH spoilt AS MATERIALIZED (SELECT DISTINCT anchor_id FROM fill_facts WHERE facts IS NULL)

@@ -77,7 +77,8 @@ class Finishing:
             partials = PartialStore(cursor, sql, self._projection, timeline)
             store = CustomerStore(cursor, sql, self._projection, self._rules, partials, lambda step: None)
             with reading.cursor() as settings:
-                settings.execute("SET LOCAL work_mem = '256MB'")
+                # All rows of some tables are wanted; a loop over one for each row of another would take hours.
+                settings.execute("SET LOCAL work_mem = '256MB'; SET LOCAL enable_nestloop = off")
             waiting.itersize = _FETCH
             first, last = _IDS * share // shares, _IDS * (share + 1) // shares - 1
             waiting.execute(self._sql["waiting"], {"first": str(UUID(int=first)), "last": str(UUID(int=last))})
