@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 
-_FETCH_WAIT_MS: Final = 20
+_FETCH_WAIT_MS, _HEARTBEAT_MS = 20, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ def new_consumer(config: ProjectorConfig, group: str) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         session_timeout_ms=config.session_timeout_ms,
-        heartbeat_interval_ms=config.session_timeout_ms // 3,
+        # A worker learns with its next heartbeat that another one came or went, and until then that one waits.
+        heartbeat_interval_ms=min(_HEARTBEAT_MS, config.session_timeout_ms // 3),
         rebalance_timeout_ms=30_000,
         max_poll_interval_ms=600_000,
         max_partition_fetch_bytes=4 << 20,
