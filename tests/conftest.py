@@ -39,6 +39,19 @@ hypothesis.settings.register_profile("suite", derandomize=True, **_COMMON)
 hypothesis.settings.register_profile("explore", max_examples=2_000, **_COMMON)
 hypothesis.settings.load_profile("suite")
 
+# A process of the suite takes file after file: one of these at the end would be waited for by the others.
+_LONGEST = frozenset(
+    {
+        "test_against_plain_customers.py",
+        "test_cdnow_pipeline.py",
+        "test_crash_steps.py",
+        "test_dev_stack.py",
+        "test_kafka_publisher.py",
+        "test_rebuild.py",
+        "test_snippets.py",
+    }
+)
+
 # What a test sees must not depend on the shell it is started from.
 for _name in [name for name in os.environ if name.startswith(PREFIX) and name != f"{PREFIX}CACHE_DIR"]:
     del os.environ[_name]
@@ -68,7 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked `docker` run only where an engine does, and say loudly why not."""
+    """The longest files first. Tests marked `docker` run only where an engine does, and say loudly why not."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     marked = [item for item in items if item.get_closest_marker("docker")]
     reason = why_no_docker() if marked else None
     for item in marked if reason is not None else []:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -157,6 +158,9 @@ def _serve() -> None:
     import customer_timeline.streams.app
     import customer_timeline.streams.topic_setup  # noqa: F401
 
+    # What is loaded stays: a child that looked through it for garbage would copy every page of it.
+    gc.collect()
+    gc.freeze()
     children: set[int] = set()
     for line in _requests():
         request = json.loads(line)
