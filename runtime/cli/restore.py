@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,8 @@ def restore(
     bootstrap, records = settings.kafka_bootstrap, records_of(manifest)
     with ExitStack() as stack:
         topics = stack.enter_context(kafka_topics(bootstrap))
-        run = Restore(
-            folder,
-            manifest,
-            topics,
-            lambda name: open_log(bootstrap, name),
-            lambda name: open_writer(bootstrap, name),
-            settings.operations_topic,
-        )
+        logs, writers = partial(open_log, bootstrap), partial(open_writer, bootstrap)
+        run = Restore(folder, manifest, topics, logs, writers, settings.operations_topic)
         try:
             with interruptible():
                 with shown_records("checking", records) as observe:
