@@ -91,7 +91,8 @@ class _Files:
 
     def add(self, type_name: str, rows: Any) -> None:
         """Put rows of one type where they belong."""
-        occurred = rows["occurred_at"]
+        # As the integers that they are: of an instant with its zone Arrow would ask the machine's list of zones.
+        occurred = rows["occurred_at"].cast(pa.int64()).cast(pa.timestamp("us"))
         months = pc.add(pc.multiply(pc.year(occurred), 12), pc.subtract(pc.month(occurred), 1))
         for month in pc.unique(months).to_pylist():
             key = (family_of(type_name), f"{month // 12:04}-{month % 12 + 1:02}")
