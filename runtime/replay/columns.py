@@ -115,7 +115,7 @@ def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Any]]
     first, *rest = map(attrgetter, path)
 
     def values(data: Sequence[Any]) -> list[Any]:
-        found = [first(one) for one in data]
+        found = list(map(first, data))
         for part in rest:
             found = [None if one is None else part(one) for one in found]
         return [None if one is None else _as_json(one) for one in found] if as_json else found

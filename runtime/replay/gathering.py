@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
 from customer_timeline.runtime.replay.columns import FIXED, PLACE, columns_of, family_of, texts
 from customer_timeline.runtime.replay.reading import Kept
-from customer_timeline.schemas.catalogue import CATALOGUE
-from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent, Identifier, Thing, from_micros
+from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
 # Rows of all types together that wait, and of one type: this bounds the memory of a process.
 _WAITING_ROWS: Final = 30_000
@@ -35,10 +34,6 @@ _INNER: Final = (
 # What every event of a type or partition has in common is added at the end.
 _ALIKE: Final = frozenset({"type", "listed", "log_partition"})
 _SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE, *_INNER) if name not in _ALIKE)
-
-
-_ACTORS: Final = {direction: actor for actor, direction in DIRECTION.items()}
-_NO_DATA: Final[Any] = None
 
 
 class Gathering:
@@ -150,41 +145,3 @@ def spooled_tables(path: Path) -> Iterator[tuple[str, Any]]:
         while source.tell() < size:
             found = pa.ipc.open_stream(source).read_all()
             yield found.schema.metadata[_TYPE].decode(), found
-
-
-def events_in(type_name: str, rows: Any) -> Iterator[DecodedEvent]:
-    """The events of a table, but for what only they have: their data, source, id and bytes, and what is wrong with
-    them. Of identifiers and things the value is left out."""
-    continues, listed = CATALOGUE[type_name].continues_thing(), CATALOGUE[type_name].listed
-    named = zip(*(_named(rows, one) for one in ("identifier", "thing")), strict=True)
-    times = (rows[name].cast(pa.int64()).to_pylist() for name in ("occurred_at", "recorded_at"))
-    plain = (rows[name].to_pylist() for name in ("event_id", "revision", "direction", "sign_of_life", "channel"))
-    for (identifiers, things), occurred_us, recorded_us, event_id, revision, direction, life, channel in zip(
-        named, *times, *plain, strict=True
-    ):
-        yield DecodedEvent(
-            event_id,
-            type_name,
-            "",
-            "",
-            from_micros(occurred_us),
-            occurred_us,
-            from_micros(recorded_us),
-            revision,
-            _ACTORS[direction],
-            life,
-            channel,
-            identifiers,
-            things,
-            continues,
-            listed,
-            (),
-            _NO_DATA,
-            b"",
-        )
-
-
-def _named(rows: Any, what: Literal["identifier", "thing"]) -> Iterator[tuple[Any, ...]]:
-    made = Identifier if what == "identifier" else Thing
-    for ids, kinds in zip(rows[f"{what}_ids"].to_pylist(), rows[f"_{what}_kinds"].to_pylist(), strict=True):
-        yield tuple([made(one, kind, "") for one, kind in zip(ids, kinds, strict=True)]) if ids else ()

@@ -16,7 +16,8 @@ from customer_timeline.projections.plain_identity import PlainIdentity
 from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
-from customer_timeline.runtime.replay.gathering import events_in, spooled_tables
+from customer_timeline.runtime.replay.gathering import spooled_tables
+from customer_timeline.runtime.replay.naming import Naming
 from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
@@ -90,7 +91,8 @@ class _Files:
 
     def add(self, type_name: str, rows: Any) -> None:
         """Put rows of one type where they belong."""
-        occurred = rows["occurred_at"]
+        # As the integers that they are: of an instant with its zone Arrow would ask the machine's list of zones.
+        occurred = rows["occurred_at"].cast(pa.int64()).cast(pa.timestamp("us"))
         months = pc.add(pc.multiply(pc.year(occurred), 12), pc.subtract(pc.month(occurred), 1))
         for month in pc.unique(months).to_pylist():
             key = (family_of(type_name), f"{month // 12:04}-{month % 12 + 1:02}")
@@ -151,16 +153,17 @@ class _Files:
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[PlainIdentity, tuple[int, int]]:
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
-    identity = PlainIdentity()
+    identity, naming = PlainIdentity(), Naming()
     with mapped(values_file(folder, partition)) as values:
         files = _Files(beside, partition, values)
         for type_name, found in spooled_tables(details_file(folder, partition)):
             rows = _won(found, holes)
-            for event in events_in(type_name, rows):
-                if event.listed:
-                    identity.add(event)
+            for event in naming.add(type_name, rows):
+                identity.add(event)
             files.add(type_name, rows)
         files.close()
+    for event in naming.rest():
+        identity.add(event)
     return identity, (files.count, files.size)
 
 

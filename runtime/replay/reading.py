@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -128,75 +129,68 @@ class _Events:
 
     def __init__(self, stretch: Stretch, spool: PartitionSpool, codec: Codec) -> None:
         self._spool = spool
-        self._codec = codec
+        self._decode = codec.decode
         self._selection = stretch.selection
         self._everything = stretch.selection == Selection()
         self._keeper = _keeper(stretch.details)
+        # Of accepted records, by the hash of their bytes: when they were recorded.
         self._seen: dict[bytes, int] = {}
 
     def take(self, batch: Sequence[LogRecord]) -> None:
         """The hot path: everything here is done for every record of the log."""
-        kept: list[Kept] = []
         values: list[bytes] = []
-        buckets, at = self._spool.buckets, self._spool.note.values
-        competes, wants, everything = self._selection.competes, self._selection.wants, self._everything
-        for event, record_hash, offset, recorded_us in self._accepted(batch):
+        kept: list[Kept] = []
+        note, buckets, seen, everything = self._spool.note, self._spool.buckets, self._seen, self._everything
+        at, competes, wants = note.values, self._selection.competes, self._selection.wants
+        stamped, stamp, stamp_us = -1, from_micros(0), 0
+        for _, offset, timestamp, _, value, headers in batch:
+            if timestamp != stamped:  # records that were appended together share it
+                stamped, stamp_us = timestamp, timestamp * 1000
+                stamp = from_micros(stamp_us)
+            header = recorded_header(headers) if headers else None
+            record_hash = bytes_hash(value or b"")
+            # The same bytes again, recorded no earlier, lose to those before, whatever else there is.
+            if header is None and record_hash in seen and seen[record_hash] <= stamp_us and competes(stamp_us):
+                note.copies += 1
+                continue
+            event = self._accepted(value, stamp, header)
+            if event is None:
+                note.dead_letters += 1
+                continue
+            recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
+            if header is None:
+                seen[record_hash] = recorded_us
             if not competes(recorded_us):
                 continue
             event_id = bytes.fromhex(event.event_id.replace("-", ""))
             start, length = NOWHERE, 0
             retracts = is_retraction(event)
             if (everything and not retracts) or wants(event):
-                line = one_line(event.value)
-                start, length = at, len(line)
+                values.append(one_line(event.value))
+                start, length = at, len(values[-1])
                 at += length
-                values.append(line)
                 kept.append((event, offset, recorded_us, start, length))
             buckets[event_id[0] % BUCKETS] += pack_entry(
                 event_id, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
             )
         self._spool.write(values, self._keeper.add(kept))
-        self._spool.note.events += len(values)
+        note.events += len(values)
+        if len(seen) > _REMEMBERED:
+            seen.clear()
 
     def checkpoint(self) -> None:
         """Bring what was taken to the disk."""
         self._spool.write((), self._keeper.rest())
         self._spool.checkpoint()
 
-    def _accepted(self, batch: Sequence[LogRecord]) -> Iterator[tuple[DecodedEvent, bytes, int, int]]:
-        """Each event that the projector would accept, the hash of its bytes, its offset and when it was recorded."""
-        decode, competes = self._codec.decode, self._selection.competes
-        seen, note = self._seen, self._spool.note
-        stamped, stamp, stamp_us = -1, from_micros(0), 0
-        for record in batch:
-            if record.timestamp != stamped:  # records that were appended together share it
-                stamped = record.timestamp
-                stamp_us = stamped * 1000
-                stamp = from_micros(stamp_us)
-            value = record.value or b""
-            header = recorded_header(record.headers) if record.headers else None
-            record_hash = bytes_hash(value)
-            if header is None and record_hash in seen and seen[record_hash] <= stamp_us and competes(stamp_us):
-                note.copies += 1
-                continue
-            try:
-                event = decode(value, appended_at=stamp, recorded_header=header)
-            except InvalidEvent:
-                note.dead_letters += 1
-                continue
-            if b"\\u0000" in value and _NUL.search(value):
-                note.dead_letters += 1  # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it
-                continue
-            recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
-            if header is None:
-                self._remember(record_hash, recorded_us)
-            yield event, record_hash, record.offset, recorded_us
-
-    def _remember(self, record_hash: bytes, recorded_us: int) -> None:
-        """The same bytes, if they come again and are recorded no earlier, lose to this record in any case."""
-        if len(self._seen) >= _REMEMBERED:
-            self._seen.clear()
-        self._seen[record_hash] = recorded_us
+    def _accepted(self, value: bytes | None, stamp: datetime, header: str | None) -> DecodedEvent | None:
+        """The event, where the projector would accept the record."""
+        try:
+            event = self._decode(value, appended_at=stamp, recorded_header=header)
+        except InvalidEvent:
+            return None
+        # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it.
+        return None if b"\\u0000" in event.value and _NUL.search(event.value) else event
 
 
 class _Records:

@@ -23,7 +23,7 @@ from typing import IO, Final, NamedTuple
 from customer_timeline.projections.choosing import Entry
 
 BUCKETS: Final = 16
-"""Parts of the index, by event_id: one is held in memory at a time, so memory is a sixteenth of the log's index."""
+"""Parts of the index, by event_id: a process holds one in memory at a time, a sixteenth of the log's index."""
 
 # The index is a file of blocks, one a checkpoint: how many bytes each bucket got, then these, bucket after bucket.
 _BLOCK: Final = struct.Struct(f"<{BUCKETS}I")

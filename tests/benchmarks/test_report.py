@@ -36,6 +36,26 @@ RESULT: dict[str, Any] = {
         {"customers": 1_000, "wall_us": 40.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
         {"customers": 100_000, "wall_us": 48.0, "worker_cpu_us": 30.0, "postgres_cpu_us": 20.0},
     ],
+    "replay": [
+        {
+            "output": "ndjson",
+            "events": 9,
+            "records_per_s": 120_000,
+            "to_bare": 0.3,
+            "cpu_us": 9.0,
+            "peak_mb": 300,
+            "quarter_peak_mb": 300,
+        },
+        {
+            "output": "parquet",
+            "events": 9,
+            "records_per_s": 50_000,
+            "to_bare": 0.1,
+            "cpu_us": 9.0,
+            "peak_mb": 300,
+            "quarter_peak_mb": 200,
+        },
+    ],
     "identity": [
         {"case": "ordinary", "batch_ms": 200.0, "to_ordinary": 1.0},
         {"case": "a shared value in every event", "batch_ms": 440.0, "to_ordinary": 2.2},
@@ -50,6 +70,7 @@ def test_figures_are_ratios_of_the_contenders() -> None:
     assert found["10 % new links to steady"] == 0.5  # 12,000 / 24,000
     assert found["mixed catalogue to steady"] == 0.9  # 21,600 / 24,000
     assert found["growth with customers"] == 1.2  # 48 / 40
+    assert found["a replay's memory to that for a quarter of the log"] == 1.5  # 300 / 200, the greater of the two
     assert "one worker to (b)" not in found
 
 
@@ -58,6 +79,8 @@ def test_what_misses_its_aim_is_said_to() -> None:
     assert judged["one worker, events/s"] == "met"
     assert judged["one worker to (d)"] == "not met"
     assert judged["mixed catalogue to steady"] == "met"
+    assert judged["replay to ndjson, records/s"] == "met"
+    assert judged["replay to parquet, records/s"] == "not met"
     assert judged["freshness p50 at 5,000/s, ms"] == "met"
     assert judged["freshness p99 at 5,000/s, ms"] == "not met"
     assert judged["growth with customers"] == "met"
