@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,32 @@ from customer_timeline.schemas.codec import Codec
 from customer_timeline.streams.log_reader import LogReader
 
 
+class Outdone:
+    """Records of a partition that lost to one that says something else: they still tell who was named with whom.
+
+    Sixteen bytes each, for there may be many.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found = array("q")
+
+    def add(self, loser: Entry, winner: Entry) -> None:
+        """Take note of a loser, in the spool or not."""
+        self._found.extend((loser.offset, winner.occurred_us))
+
+    def by_offset(self) -> dict[int, int]:
+        """When the event happened by the record that counts, by the offset of the one that lost."""
+        return dict(zip(self._found[::2], self._found[1::2], strict=True))
+
+
 @dataclass
 class Decided:
     """What lost, by partition; and of how many records that is, and how many events were taken back."""
 
     holes: dict[int, Holes]
+    outdone: dict[int, Outdone]
     superseded: int = 0
     retracted: int = 0
 
@@ -26,7 +48,8 @@ class Decided:
 def decide(folder: Path, partitions: Iterable[int], selection: Selection, contents: Contents) -> Decided:
     """Choose among the records of every event that has several."""
     numbers = list(partitions)
-    lost, decided = {number: Lost() for number in numbers}, Decided({})
+    lost = {number: Lost() for number in numbers}
+    decided = Decided({}, {number: Outdone() for number in numbers})
     for bucket in range(BUCKETS):
         groups = contested((number, bucket_file(folder, number, bucket).read_bytes()) for number in numbers)
         hashes = contents.hashes([entry for group in groups for entry in unclear(group)])
@@ -35,6 +58,9 @@ def decide(folder: Path, partitions: Iterable[int], selection: Selection, conten
             decided.superseded += len(choice.losers)
             decided.retracted += choice.winner.retracts
             _settle(choice, selection, lost)
+            for loser in choice.losers:
+                if loser.record_hash != choice.winner.record_hash:
+                    decided.outdone[loser.partition].add(loser, choice.winner)
     decided.holes = {number: found.holes() for number, found in lost.items()}
     return decided
 

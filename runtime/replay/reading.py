@@ -33,7 +33,8 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """What one partition is to give. `records`: as the log is, instead of what counts. `lines`: note of each event what
-    is to be known to decode it again. `rate`: records a second."""
+    is to be known to decode it again. `names`: note of each record that has a say whom and what it names. `rate`:
+    records a second."""
 
     folder: Path
     partition: int
@@ -43,6 +44,7 @@ class Stretch:
     records: bool
     rate: float | None
     lines: bool = True
+    names: bool = False
 
 
 Told = Callable[[int], None]
@@ -73,7 +75,7 @@ def _go_on(
     told: Told,
     stopped: Callable[[], bool],
 ) -> bool:
-    take = _take_records if stretch.records else _take_events if stretch.lines else _take_values
+    take = _take_records if stretch.records else _take_events
     note = spool.note
     pace = _Pace(stretch.rate)
     saved = time.monotonic()
@@ -82,7 +84,7 @@ def _go_on(
     try:
         for batch in reader.read(stretch.partition, note.next_offset, stretch.until):
             for chunk in _chunks(batch, stretch.rate):
-                take(chunk, spool, codec, stretch.selection)
+                take(chunk, spool, codec, stretch)
                 note.records += len(chunk)
                 note.next_offset = chunk[-1].offset + 1
                 if stopped():
@@ -101,20 +103,15 @@ def _go_on(
     return True
 
 
-def _take_values(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
-    """As `_take_events`, for who needs the bytes only."""
-    _take_events(batch, spool, codec, selection, noted=False)
-
-
-def _take_events(
-    batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection, *, noted: bool = True
-) -> None:
+def _take_events(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, stretch: Stretch) -> None:
     """What the projector would take: an entry for each that has a say, and the bytes of what is asked for.
 
     The hot path: everything here is done for every record of the log.
     """
     values: list[bytes] = []
     lines: list[bytes] = []
+    names: list[bytes] = []
+    selection, noted, named = stretch.selection, stretch.lines, stretch.names
     buckets, at = spool.buckets, spool.note.values
     dead = 0
     decode, competes, wants = codec.decode, selection.competes, selection.wants
@@ -141,6 +138,8 @@ def _take_events(
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         start, length = NOWHERE, 0
         retracts = is_retraction(event)
+        if named and (event.identifiers or event.things or event.decides):
+            names.append(_names(event, record.offset))
         if (everything and not retracts) or wants(event):
             line = value + b"\n" if b"\n" not in value and b"\r" not in value else one_line(value)
             start, length = at, len(line)
@@ -159,14 +158,15 @@ def _take_events(
             length,
             retracts,
         )
-    spool.write(values, lines)
+    spool.write(values, lines, names)
     spool.note.events += len(values)
     spool.note.dead_letters += dead
 
 
-def _take_records(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, selection: Selection) -> None:
+def _take_records(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Codec, stretch: Stretch) -> None:
     """Every record as it stands in the log, with its place, wrapped into one JSON object."""
     values: list[bytes] = []
+    selection = stretch.selection
     for record in batch:
         appended_us = record.timestamp * 1000
         header = recorded_header(record.headers) if record.headers else None
@@ -183,8 +183,25 @@ def _take_records(batch: Sequence[LogRecord], spool: PartitionSpool, codec: Code
             wanted = not selection.asks_for_content and selection.recorded_within(appended_us)
         if wanted:
             values.append(wrapped(record))
-    spool.write(values, [])
+    spool.write(values, [], [])
     spool.note.events += len(values)
+
+
+def _names(event: DecodedEvent, offset: int) -> bytes:
+    """Whom and what the record names, or is a decision about; read by `people`."""
+    who = event.identifiers if event.listed else event.decides or ()
+    return orjson.dumps(
+        (
+            offset,
+            event.event_id,
+            event.type,
+            event.occurred_us,
+            event.listed,
+            [(one[0], one[1]) for one in who],
+            [(one[0], one[1]) for one in event.things],
+        ),
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
 
 
 def one_line(value: bytes) -> bytes:

@@ -43,6 +43,7 @@ class Note:
     next_offset: int
     values: int = 0
     lines: int = 0
+    names: int = 0
     buckets: list[int] = field(default_factory=lambda: [0] * BUCKETS)
     records: int = 0
     events: int = 0
@@ -61,6 +62,7 @@ class PartitionSpool:
         self.note = read_note(folder, partition) or Note(first)
         self._values = _at(values_file(folder, partition), self.note.values)
         self._lines = _at(_lines_file(folder, partition), self.note.lines)
+        self._names = _at(names_file(folder, partition), self.note.names)
         for bucket, size in enumerate(self.note.buckets):
             _at(bucket_file(folder, partition, bucket), size).close()
         self._pending = [bytearray() for _ in range(BUCKETS)]
@@ -70,13 +72,15 @@ class PartitionSpool:
         """Entries that are not written yet, by bucket; the caller appends to them."""
         return self._pending
 
-    def write(self, values: list[bytes], lines: list[bytes]) -> None:
-        """Append events (each with its line break) and what is known of them."""
-        joined, known = b"".join(values), b"".join(lines)
+    def write(self, values: list[bytes], lines: list[bytes], names: list[bytes]) -> None:
+        """Append events (each with its line break), what is known of them, and whom and what records name."""
+        joined, known, named = b"".join(values), b"".join(lines), b"".join(names)
         self._values.write(joined)
         self._lines.write(known)
+        self._names.write(named)
         self.note.values += len(joined)
         self.note.lines += len(known)
+        self.note.names += len(named)
 
     def checkpoint(self) -> None:
         """Bring everything to the disk, then say so."""
@@ -89,11 +93,12 @@ class PartitionSpool:
                 pending.clear()
         _to_disk(self._values)
         _to_disk(self._lines)
+        _to_disk(self._names)
         write_json(_note_file(self._folder, self._partition), asdict(self.note))
 
     def close(self) -> None:
         """Close the files as they are; what came after the last checkpoint is cut off by whoever goes on."""
-        for stream in (self._values, self._lines, self._lock):
+        for stream in (self._values, self._lines, self._names, self._lock):
             stream.close()
 
 
@@ -108,6 +113,11 @@ def read_note(folder: Path, partition: int) -> Note | None:
 def values_file(folder: Path, partition: int) -> Path:
     """The events of a partition, a line each."""
     return folder / f"{partition}.values"
+
+
+def names_file(folder: Path, partition: int) -> Path:
+    """Whom and what the records of a partition name, a line each, asked for or not."""
+    return folder / f"{partition}.names"
 
 
 def bucket_file(folder: Path, partition: int, bucket: int) -> Path:
