@@ -2,7 +2,7 @@
 
     customer-timeline replay --to python --projection examples/revenue_by_first_channel.py:RevenueByFirstChannel
 
-Who is who is kept simple, see `PlainIdentity`. The live view knows more; where that matters, ask it for the customer.
+Who is who follows the rules of the live view, with the settings that stand when nobody set any.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from customer_timeline.projections.amounts import text_of, to_units
-from customer_timeline.projections.plain_identity import PlainIdentity
+from customer_timeline.projections.history_identity import HistoryIdentity
 from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.identity_policy import IdentityPolicy
 from customer_timeline.schemas.touchpoints.purchase import PurchaseCompleted, PurchaseRefunded
 
 First = tuple[int, str, str]
@@ -28,7 +29,7 @@ class State:
 
     first: dict[str, First] = field(default_factory=dict)
     revenue: dict[tuple[str, str], int] = field(default_factory=dict)  # by id and currency, in millionths
-    identity: PlainIdentity = field(default_factory=PlainIdentity)
+    identity: HistoryIdentity = field(default_factory=HistoryIdentity)
 
 
 class RevenueByFirstChannel:
@@ -42,10 +43,10 @@ class RevenueByFirstChannel:
         return State()
 
     def apply(self, state: State, event: DecodedEvent) -> None:
+        state.identity.add(event)  # of decisions too, which are listed nowhere
         anchor = event.anchor_id
         if not event.listed or anchor is None:
             return
-        state.identity.add(event)
         if event.channel is not None:
             self._met(state.first, anchor, (event.occurred_us, event.event_id, event.channel))
         data = event.data
@@ -62,7 +63,7 @@ class RevenueByFirstChannel:
             self._add(into.revenue, place, units)
 
     def finish(self, state: State) -> dict[str, dict[str, str]]:
-        person = state.identity.people()
+        person = state.identity.customers(IdentityPolicy())
         first: dict[str, First] = {}
         for anchor, met in state.first.items():
             self._met(first, person.get(anchor, anchor), met)

@@ -19,6 +19,7 @@ from customer_timeline.projections.identity import (
     Pair,
     Resolution,
     glues,
+    is_shared,
     last_decisions,
     resolve,
     standing_links,
@@ -183,14 +184,8 @@ class CutGraph:
     def _is_shared(self, one: Named) -> bool:
         if one.identifier_id in self._shared:
             return True
-        policy = self._policy.of(one.kind)
-        if policy is None:
-            return False
-        shared = any(
-            len(partners) > policy.share_limit
-            for kind, partners in self._partners.get(one.identifier_id, {}).items()
-            if (stronger := self._policy.of(kind)) is not None and stronger.rank > policy.rank
-        )
+        partners = self._partners.get(one.identifier_id, {})
+        shared = is_shared(one.kind, {kind: len(found) for kind, found in partners.items()}, self._policy)
         if shared:
             self._shared.add(one.identifier_id)
         return shared

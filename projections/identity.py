@@ -96,6 +96,18 @@ def glues(member: Member, policy: IdentityPolicy) -> str | None:
     return "shared" if member.shared else None
 
 
+def is_shared(kind: str, partners: Mapping[str, int], policy: IdentityPolicy) -> bool:
+    """Layer 1: whether a value was seen with too many stronger identifiers. `partners`: how many, of each kind."""
+    known = policy.of(kind)
+    if known is None:
+        return False
+    return any(
+        count > known.share_limit
+        for other, count in partners.items()
+        if (stronger := policy.of(other)) is not None and stronger.rank > known.rank
+    )
+
+
 def last_decisions(decisions: Iterable[Decision]) -> dict[Pair, Decision]:
     """The decision that counts per unordered pair: the last by (occurred_us, event_id)."""
     last: dict[Pair, Decision] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import live_log
 from generators import Sent, Shape, seeded_log, shuffled
@@ -20,6 +21,7 @@ from reference.log_model import Record, history_of
 from customer_timeline.projections.cuts import NO_CUT, Cut
 from customer_timeline.runtime.settings import PREFIX
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 SECRET = "a secret of the tests"  # noqa: S105 - keys nothing but test data
@@ -49,12 +51,22 @@ def fill(kafka: str, topic: str, log: list[Sent], seed: int = 1) -> list[Record]
     return live_log.read_back(kafka, topic)
 
 
-def expected(records: list[Record], cut: Cut = NO_CUT) -> list[bytes]:
-    """The lines of the events that count, in the order of the log, as the reference has it."""
+class Counted(NamedTuple):
+    """A record that counts, where and when the log first took in what it says, and its line."""
+
+    partition: int
+    offset: int
+    recorded_at: datetime
+    event: DecodedEvent
+    line: bytes
+
+
+def counted(records: list[Record], cut: Cut = NO_CUT) -> list[Counted]:
+    """The records that count, in the order of the log, as the reference has them."""
     places: defaultdict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         places[record.value or b""].append(record)
-    found: list[tuple[int, int, bytes]] = []
+    found: list[Counted] = []
     for told in history_of(records, CODEC, cut).winners:
         if told.decoded.type == "event.retracted.v1":
             continue
@@ -66,8 +78,13 @@ def expected(records: list[Record], cut: Cut = NO_CUT) -> list[bytes]:
             for record in some
         ]
         _, partition, offset, value = min(copy for copy in copies if _within(copy[0], cut))
-        found.append((partition, offset, value.replace(b"\n", b" ")))
-    return [value for _, _, value in sorted(found)]
+        found.append(Counted(partition, offset, told.recorded_at, told.decoded, value.replace(b"\n", b" ")))
+    return sorted(found, key=lambda one: one[:2])
+
+
+def expected(records: list[Record], cut: Cut = NO_CUT) -> list[bytes]:
+    """The lines of the events that count, in the order of the log."""
+    return [one.line for one in counted(records, cut)]
 
 
 def _recorded(record: Record) -> datetime:
@@ -92,3 +109,29 @@ def replay(environment: dict[str, str], *words: str | Path) -> tuple[bytes, dict
     assert done.returncode == 0, done.stderr.decode()
     told: dict[str, Any] = json.loads(done.stderr.decode().splitlines()[-1])
     return done.stdout, told
+
+
+# Runs the command, and kills it as it comes to some call of some function for the n-th time.
+_MORTAL = """
+import importlib, itertools, os, signal, sys
+from customer_timeline.runtime.cli.main import main
+module, name, nth = sys.argv.pop(1).split(":")
+place, calls = importlib.import_module(f"customer_timeline.runtime.replay.{module}"), itertools.count(1)
+*within, name = name.split(".")
+for part in within:
+    place = getattr(place, part)
+real = getattr(place, name)
+def mortal(*given, **named):
+    if next(calls) == int(nth):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **named)
+setattr(place, name, mortal)
+main()
+"""
+
+
+def killed(environment: dict[str, str], at: str, *words: str | Path) -> None:
+    """Run the command until it is killed `at` MODULE:FUNCTION:N of the replay."""
+    command = [sys.executable, "-c", _MORTAL, at, "replay", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from customer_timeline.projections.evidence import Evidence
-from customer_timeline.projections.identity import Pair, glues
+from customer_timeline.projections.identity import Pair, glues, is_shared
 from customer_timeline.projections.journal import FencedError
 from customer_timeline.projections.postgres.copy_text import instant_array, optional_uuid_array, text_array, uuid_array
 from customer_timeline.projections.postgres.identity_decision import (
@@ -307,7 +307,11 @@ class Attempt:
                 suspects.append(identifier_id)
         if not suspects:
             return
-        newly = [i for i, partners in self.links.partners(suspects).items() if self._too_many(i, partners)]
+        newly = [
+            i
+            for i, partners in self.links.partners(suspects).items()
+            if is_shared(self._about(i).kind, partners, self.policy)
+        ]
         if newly:
             self.cursor.execute(self.sql["mark_shared"], {"ids": uuid_array(newly)})
             for identifier_id in newly:
@@ -315,16 +319,6 @@ class Attempt:
                 source[identifier_id] = self._about(identifier_id)._replace(shared=True)
             self.work.deciding.update(newly)
             self.newly_shared.update(newly)
-
-    def _too_many(self, identifier_id: str, partners: Mapping[str, int]) -> bool:
-        policy = self.policy.of(self._about(identifier_id).kind)
-        if policy is None:
-            return False
-        return any(
-            count > policy.share_limit
-            for kind, count in partners.items()
-            if (stronger := self.policy.of(kind)) is not None and stronger.rank > policy.rank
-        )
 
     # -- decide -------------------------------------------------------------------------------------------------------
 

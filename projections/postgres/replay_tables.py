@@ -45,7 +45,7 @@ CREATE TABLE events (
 );
 COMMENT ON TABLE events IS 'One row per event of a replay: the record that counts; nothing that was retracted.';
 CREATE TABLE people (id uuid NOT NULL, person_id uuid NOT NULL);
-COMMENT ON TABLE people IS 'The person of every id that an event stands at, by the plain union of identifiers.';
+COMMENT ON TABLE people IS 'Whose each id is that an event stands at: the customer_id of the live view.';
 """
 
 _FINISH: Final = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -18,7 +18,9 @@ from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from customer_timeline.runtime.replay.crew import Crew
+    from customer_timeline.runtime.replay.deciding import Decided
     from customer_timeline.runtime.replay.folder import Work
+    from customer_timeline.runtime.replay.people import Persons
     from customer_timeline.runtime.replay.run import Observe, Outcome, Question, Ways, Write
     from customer_timeline.runtime.replay.spool import Holes
 
@@ -91,10 +93,10 @@ def replay_command(
         raise typer.BadParameter(f"--to {to} needs --output.")
     if to is Target.PYTHON:
         question, write = _python(question, projection, output)
-    elif to is Target.POSTGRES:
-        write = _postgres(settings, ways)
+    elif output is None or to is Target.NDJSON:
+        write = _lines(output)
     else:
-        write = _files(to, output)
+        write = _telling(settings, question, ways, output)
     if to is not Target.POSTGRES:
         _check_output(ways)
     _run(settings, question, ways, write, as_json)
@@ -107,28 +109,46 @@ def _check_output(ways: Ways) -> None:
         raise OutputInTheWay(str(ways.output))
 
 
-def _files(to: Target, output: Path | None) -> Write:
+def _lines(output: Path | None) -> Write:
     from customer_timeline.runtime.replay.ndjson import write_ndjson
 
-    if output is None or to is Target.NDJSON:
-        return lambda crew, work, holes: {"bytes": write_ndjson(crew, work.folder, holes, output)}
-    if to is Target.PARQUET:
+    return lambda crew, work, decided: {"bytes": write_ndjson(crew, work.folder, decided.holes, output)}
+
+
+def _telling(settings: Settings, question: Question, ways: Ways, output: Path) -> Write:
+    """To an output that tells whose each event is."""
+    from customer_timeline.runtime.replay.people import persons_of
+
+    put = _tables(settings, ways, output) if question.to == Target.POSTGRES else _files(question.to, output)
+
+    def write(crew: Crew, work: Work, decided: Decided) -> Mapping[str, Any]:
+        persons = persons_of(work.folder, decided, question.selection, settings.identity)
+        return put(crew, work.folder, decided.holes, persons)
+
+    return write
+
+
+Put = Callable[["Crew", Path, Mapping[int, "Holes"], "Persons"], Mapping[str, Any]]
+
+
+def _files(to: str, output: Path) -> Put:
+    if to == Target.PARQUET:
         from customer_timeline.runtime.replay.parquet import write_parquet
 
-        return lambda crew, work, holes: write_parquet(crew, work.folder, holes, output)
+        return lambda crew, folder, holes, persons: write_parquet(crew, folder, holes, output, persons)
     from customer_timeline.runtime.replay.analysis import write_duckdb
 
-    return lambda crew, work, holes: write_duckdb(crew, work.folder, holes, output)
+    return lambda crew, folder, holes, persons: write_duckdb(crew, folder, holes, output, persons)
 
 
-def _postgres(settings: Settings, ways: Ways) -> Write:
+def _tables(settings: Settings, ways: Ways, output: Path) -> Put:
     from customer_timeline.runtime.replay.tables import replay_tables, write_tables
 
-    schema = str(ways.output)
+    schema = str(output)
     tables = replay_tables(settings, schema)
     # Before the log is read: what Postgres does not allow should not be found out at the end.
     tables.prepare(replace=ways.from_start)
-    return lambda crew, work, holes: write_tables(crew, work.folder, holes, tables, schema)
+    return lambda crew, folder, holes, persons: write_tables(crew, folder, holes, tables, schema, persons)
 
 
 def _python(question: Question, reference: str, output: Path | None) -> tuple[Question, Write]:
@@ -139,8 +159,8 @@ def _python(question: Question, reference: str, output: Path | None) -> tuple[Qu
     details = {"projection": reference, "name": projection.name, "version": projection.version}
     selection = replace(question.selection, types=handled_types(projection))
 
-    def write(crew: Crew, work: Work, holes: Mapping[int, Holes]) -> Mapping[str, Any]:
-        answer = fold_history(crew, work.folder, holes, reference, projection)
+    def write(crew: Crew, work: Work, decided: Decided) -> Mapping[str, Any]:
+        answer = fold_history(crew, work.folder, decided.holes, reference, projection)
         text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
         if output is None:
             print(text, end="")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from customer_timeline.runtime.replay.charts import Chart, Kind, chart_of
 
 
 def register(app: typer.Typer) -> None:
@@ -22,14 +25,24 @@ def sql_command(
     data: Path = typer.Option(Path("history"), help="What a replay wrote: a folder of Parquet, or a DuckDB file."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object a row."),
     as_csv: bool = typer.Option(False, "--csv", help="Comma-separated, with a header."),
+    plot: Path = typer.Option(None, help="Draw the answer into this PNG file too; replaces one that is there."),
+    plot_as: Kind = typer.Option(Kind.AUTO, help="What --plot draws; auto: what fits the answer."),
 ) -> None:
     """Ask about history in SQL, with DuckDB: over what `replay --to parquet` or `--to duckdb` wrote.
 
     Views: `events` (what every event has), one a family (`purchases`, `calls`, …), `people`, and the macro
     `customers_as_of(t)`. Instants are shown in UTC. Exit code 2 where the query fails.
+    --plot draws a label and its numbers as bars, or as lines where the label is a date or a number; two labels and a
+    number as a heat map.
     """
+    from customer_timeline.runtime.files import write_private
     from customer_timeline.runtime.replay.analysis import ask, described, open_data
 
+    if plot is not None and (query is None or plot.suffix.lower() != ".png"):
+        raise typer.BadParameter("--plot takes a query and the name of a .png file.")
+    if plot is None and plot_as is not Kind.AUTO:
+        raise typer.BadParameter("--plot-as goes with --plot.")
+    paint = None if plot is None else _painter()
     connection = open_data(data)
     try:
         if query is None:
@@ -38,6 +51,19 @@ def sql_command(
             names, rows = ask(connection, sys.stdin.read() if query == "-" else query)
     finally:
         connection.close()
+    if paint is not None:
+        write_private(plot, paint(chart_of(names, rows, plot_as)))
+    _print(names, rows, as_json=as_json, as_csv=as_csv)
+
+
+def _painter() -> Callable[[Chart], bytes]:
+    # Before the query: where matplotlib is missing nobody should wait for an answer first.
+    from customer_timeline.runtime.replay.plotting import png_of
+
+    return png_of
+
+
+def _print(names: list[str], rows: list[tuple[Any, ...]], *, as_json: bool, as_csv: bool) -> None:
     if as_json:
         for row in rows:
             print(json.dumps(dict(zip(names, row, strict=True)), default=_text, ensure_ascii=False))

@@ -1,7 +1,7 @@
 """DuckDB over what a replay wrote: the same views whether it is Parquet or one DuckDB file. Needs duckdb.
 
 `events` holds what every event has. A family has a view of its own, named in the plural: `purchases`, `calls`. The
-macro `customers_as_of(t)` gives a line a person, over what had happened by then.
+macro `customers_as_of(t)` gives a line a person, over what had happened by then; who is who is as in the whole replay.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.columns import COMMON, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.parquet import EVENTS, PEOPLE, write_parquet
+from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -112,10 +113,12 @@ def ask(connection: Any, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         raise QueryError(str(exc)) from exc
 
 
-def write_duckdb(crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path) -> Mapping[str, Any]:
+def write_duckdb(
+    crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path, persons: Persons
+) -> Mapping[str, Any]:
     """Write what won into one DuckDB file with the views in it, which appears when it is whole."""
     data = folder / "data"
-    told = write_parquet(crew, folder, holes, data)
+    told = write_parquet(crew, folder, holes, data, persons)
     beside = folder / "output.duckdb"
     beside.unlink(missing_ok=True)
     with duckdb.connect(str(beside)) as connection:

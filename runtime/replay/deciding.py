@@ -4,10 +4,12 @@ index at a time.
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from customer_timeline.projections.choosing import NOWHERE, Choice, Entry, choose, contested, unclear
 from customer_timeline.projections.selection import Selection
@@ -15,11 +17,36 @@ from customer_timeline.runtime.replay.crew import Crew, hand
 from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, entries_in, read_note, values_file
 
 
+class Outdone:
+    """Records of a partition that lost to one that says something else: they still tell who was named with whom.
+
+    Sixteen bytes each, for there may be many.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found = array("q")
+
+    def add(self, loser: Entry, winner: Entry) -> None:
+        """Take note of a loser, in the spool or not."""
+        self._found.extend((loser.offset, winner.occurred_us))
+
+    def merge(self, other: Outdone) -> None:
+        """Add what was found in another bucket."""
+        self._found.extend(other._found)
+
+    def by_offset(self) -> dict[int, int]:
+        """When the event happened by the record that counts, by the offset of the one that lost."""
+        return dict(zip(self._found[::2], self._found[1::2], strict=True))
+
+
 @dataclass
 class Decided:
     """What lost, by partition; and of how many records that is, and how many events were taken back."""
 
     holes: dict[int, Holes]
+    outdone: dict[int, Outdone]
     superseded: int = 0
     retracted: int = 0
 
@@ -27,24 +54,32 @@ class Decided:
 def decide(crew: Crew, folder: Path, partitions: Iterable[int], selection: Selection) -> Decided:
     """Choose among the records of every event that has several."""
     numbers = list(partitions)
-    whole = _Bucket({number: Lost() for number in numbers})
+    whole = _Bucket.of(numbers)
     for part in crew.each(_decide, [(folder, numbers, selection, bucket) for bucket in range(BUCKETS)]):
         for number in numbers:
             whole.lost[number].merge(part.lost[number])
+            whole.outdone[number].merge(part.outdone[number])
         whole.superseded += part.superseded
         whole.retracted += part.retracted
-    return Decided({number: found.holes() for number, found in whole.lost.items()}, whole.superseded, whole.retracted)
+    holes = {number: found.holes() for number, found in whole.lost.items()}
+    return Decided(holes, whole.outdone, whole.superseded, whole.retracted)
 
 
 @dataclass
 class _Bucket:
     lost: dict[int, Lost]
+    outdone: dict[int, Outdone]
     superseded: int = 0
     retracted: int = 0
 
+    @classmethod
+    def of(cls, partitions: Iterable[int]) -> Self:
+        numbers = list(partitions)
+        return cls({number: Lost() for number in numbers}, {number: Outdone() for number in numbers})
+
 
 def _decide(folder: Path, partitions: Sequence[int], selection: Selection, bucket: int) -> _Bucket:
-    decided = _Bucket({number: Lost() for number in partitions})
+    decided = _Bucket.of(partitions)
     groups = contested((number, entries_in(folder, number, bucket)) for number in partitions)
     hashes = Contents(folder).hashes(entry for group in groups for entry in unclear(group))
     for group in groups:
@@ -52,6 +87,9 @@ def _decide(folder: Path, partitions: Sequence[int], selection: Selection, bucke
         decided.superseded += len(choice.losers)
         decided.retracted += choice.winner.retracts
         _settle(choice, selection, decided.lost)
+        for loser in choice.losers:
+            if loser.record_hash != choice.winner.record_hash:
+                decided.outdone[loser.partition].add(loser, choice.winner)
     return decided
 
 

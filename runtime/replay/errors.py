@@ -61,3 +61,14 @@ class UnusableProjection(CustomerTimelineError):
         super().__init__(
             f"--projection {name}: {why}. Expected MODULE:CLASS, or FILE.py:CLASS, of a HistoryProjection."
         )
+
+
+class NothingToDraw(CustomerTimelineError):
+    """An answer has not the shape of a picture."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Nothing to draw: {why}. Give a label and its numbers in each row, or two labels and a number."
+        )

@@ -1,8 +1,8 @@
 """From events to columns as they are read: rows of a partition wait by type, and are spooled as Arrow tables.
 
 An event is looked at while it is fresh, a thousand at a time, and only its values are kept: a decoded event takes ten
-kilobytes. What the last step needs beside the columns of the output stands in columns of its own: kinds, and where the
-event's bytes lie.
+kilobytes. Where the event's bytes lie, which the last step needs beside the columns of the output, stands in columns of
+its own.
 """
 
 from __future__ import annotations
@@ -23,14 +23,8 @@ _WAITING_ROWS: Final = 30_000
 _TABLE_ROWS: Final = 8_000
 
 _TYPE: Final = b"type"
-_KINDS: Final = pa.list_(pa.string())
 # Fields of events do not begin with a line.
-_INNER: Final = (
-    ("_identifier_kinds", _KINDS),
-    ("_thing_kinds", _KINDS),
-    ("_line_start", pa.int64()),
-    ("_line_length", pa.int32()),
-)
+_INNER: Final = (("_line_start", pa.int64()), ("_line_length", pa.int32()))
 # What every event of a type or partition has in common is added at the end.
 _ALIKE: Final = frozenset({"type", "listed", "log_partition"})
 _SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE, *_INNER) if name not in _ALIKE)
@@ -127,9 +121,7 @@ def _fixed_values(kept: Sequence[Kept]) -> dict[str, Iterable[Any]]:
         "channel": of["channel"],
         "anchor_id": [event.anchor_id if event.listed else None for event in events],
         "identifier_ids": [[one[0] for one in found] for found in of["identifiers"]],
-        "_identifier_kinds": [[one[1] for one in found] for found in of["identifiers"]],
         "thing_ids": [[one[0] for one in found] for found in of["things"]],
-        "_thing_kinds": [[one[1] for one in found] for found in of["things"]],
         "log_offset": offsets,
         "_line_start": starts,
         "_line_length": lengths,

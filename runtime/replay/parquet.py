@@ -1,4 +1,4 @@
-"""The last step to Parquet: files by family and month of what happened, typed; and who is who, the plain way."""
+"""The last step to Parquet: files by family and month of what happened, typed; and who is who."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from customer_timeline.projections.plain_identity import PlainIdentity
 from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import spooled_tables
-from customer_timeline.runtime.replay.naming import Naming
+from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
@@ -29,17 +28,18 @@ _WAITING_ROWS: Final = 100_000
 _GROUP_ROWS: Final = 20_000
 
 
-def write_parquet(crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path) -> Mapping[str, Any]:
+def write_parquet(
+    crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path, persons: Persons
+) -> Mapping[str, Any]:
     """Write what won below `output`, which appears when it is whole: `events/family=…/month=…/PARTITION.parquet`, and
     `people.parquet`: the person of every id that an event stands at.
     """
     beside = fresh_folder(folder / "parquet")
-    identity, files, size = PlainIdentity(), 0, 0
-    for part, (some, bytes_) in crew.each(_write, [(folder, beside, n, found) for n, found in sorted(holes.items())]):
-        identity.combine(part)
+    files = size = 0
+    for some, bytes_ in crew.each(_write, [(folder, beside, n, found) for n, found in sorted(holes.items())]):
         files += some
         size += bytes_
-    people = sorted(identity.people().items())
+    people = sorted(persons().items())
     pq.write_table(
         pa.table({"id": [one for one, _ in people], "person_id": [person for _, person in people]}, _PEOPLE_SCHEMA),
         beside / PEOPLE,
@@ -150,21 +150,15 @@ class _Files:
         return self._folder / EVENTS / f"family={family}" / f"month={month}" / f"{self._partition}.parquet"
 
 
-def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[PlainIdentity, tuple[int, int]]:
+def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
-    identity, naming = PlainIdentity(), Naming()
     with mapped(values_file(folder, partition)) as values:
         files = _Files(beside, partition, values)
         for type_name, found in spooled_tables(details_file(folder, partition)):
-            rows = _won(found, holes)
-            for event in naming.add(type_name, rows):
-                identity.add(event)
-            files.add(type_name, rows)
+            files.add(type_name, _won(found, holes))
         files.close()
-    for event in naming.rest():
-        identity.add(event)
-    return identity, (files.count, files.size)
+    return files.count, files.size
 
 
 def _won(rows: Any, holes: Holes) -> Any:

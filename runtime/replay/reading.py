@@ -55,7 +55,8 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one partition is to give. `records`: as the log is, instead of what counts. `rate`: records a second."""
+    """What one partition is to give. `records`: as the log is, instead of what counts. `rate`: records a second.
+    `names`: note of each record that has a say whom and what it names."""
 
     folder: Path
     partition: int
@@ -65,6 +66,7 @@ class Stretch:
     records: bool
     rate: float | None
     details: Details
+    names: bool = False
 
 
 Told = Callable[[int], None]
@@ -133,6 +135,7 @@ class _Events:
         self._selection = stretch.selection
         self._everything = stretch.selection == Selection()
         self._keeper = _keeper(stretch.details)
+        self._named = stretch.names
         # Of accepted records, by the hash of their bytes: when they were recorded.
         self._seen: dict[bytes, int] = {}
 
@@ -140,7 +143,9 @@ class _Events:
         """The hot path: everything here is done for every record of the log."""
         values: list[bytes] = []
         kept: list[Kept] = []
+        names: list[bytes] = []
         note, buckets, seen, everything = self._spool.note, self._spool.buckets, self._seen, self._everything
+        named = self._named
         at, competes, wants = note.values, self._selection.competes, self._selection.wants
         stamped, stamp, stamp_us = -1, from_micros(0), 0
         for _, offset, timestamp, _, value, headers in batch:
@@ -149,7 +154,8 @@ class _Events:
                 stamp = from_micros(stamp_us)
             header = recorded_header(headers) if headers else None
             record_hash = bytes_hash(value or b"")
-            # The same bytes again, recorded no earlier, lose to those before, whatever else there is.
+            # The same bytes again, recorded no earlier, lose to those before, whatever else there is. They name nobody
+            # else either.
             if header is None and record_hash in seen and seen[record_hash] <= stamp_us and competes(stamp_us):
                 note.copies += 1
                 continue
@@ -165,6 +171,8 @@ class _Events:
             event_id = bytes.fromhex(event.event_id.replace("-", ""))
             start, length = NOWHERE, 0
             retracts = is_retraction(event)
+            if named and (event.identifiers or event.things or event.decides):
+                names.append(_names(event, offset))
             if (everything and not retracts) or wants(event):
                 values.append(one_line(event.value))
                 start, length = at, len(values[-1])
@@ -173,14 +181,14 @@ class _Events:
             buckets[event_id[0] % BUCKETS] += pack_entry(
                 event_id, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
             )
-        self._spool.write(values, self._keeper.add(kept))
+        self._spool.write(values, self._keeper.add(kept), names)
         note.events += len(values)
         if len(seen) > _REMEMBERED:
             seen.clear()
 
     def checkpoint(self) -> None:
         """Bring what was taken to the disk."""
-        self._spool.write((), self._keeper.rest())
+        self._spool.write((), self._keeper.rest(), ())
         self._spool.checkpoint()
 
     def _accepted(self, value: bytes | None, stamp: datetime, header: str | None) -> DecodedEvent | None:
@@ -204,7 +212,7 @@ class _Records:
     def take(self, batch: Sequence[LogRecord]) -> None:
         """Those that are asked for."""
         values = [wrapped(record) for record in batch if self._wants(record)]
-        self._spool.write(values, ())
+        self._spool.write(values, (), ())
         self._spool.note.events += len(values)
 
     def checkpoint(self) -> None:
@@ -248,6 +256,23 @@ def _keeper(details: Details) -> Keeper:
 
         return Gathering()
     return _Lines() if details == "lines" else _NoDetails()
+
+
+def _names(event: DecodedEvent, offset: int) -> bytes:
+    """Whom and what the record names, or is a decision about; read by `people`."""
+    who = event.identifiers if event.listed else event.decides or ()
+    return orjson.dumps(
+        (
+            offset,
+            event.event_id,
+            event.type,
+            event.occurred_us,
+            event.listed,
+            [(one[0], one[1]) for one in who],
+            [(one[0], one[1]) for one in event.things],
+        ),
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
 
 
 def one_line(value: bytes) -> bytes:

@@ -13,8 +13,9 @@ from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
+from customer_timeline.runtime.replay.people import TELLING
 from customer_timeline.runtime.replay.reading import Details, Stretch
-from customer_timeline.runtime.replay.spool import Holes, Lost, read_note
+from customer_timeline.runtime.replay.spool import Lost, read_note
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.streams.log_reader import Bounds, Client, open_log
 from customer_timeline.streams.topic_identity import TopicIdentity
@@ -61,7 +62,7 @@ _DETAILS: Final[Mapping[str, Details]] = {"ndjson": "none", "parquet": "columns"
 Observe = Callable[[str, int, int], None]
 """Told the step, how much of it is behind, and how much it is in all."""
 
-Write = Callable[[Crew, Work, Mapping[int, Holes]], Mapping[str, Any]]
+Write = Callable[[Crew, Work, Decided], Mapping[str, Any]]
 """The last step: puts what won to the output, and says what it wrote."""
 
 
@@ -81,7 +82,7 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
                 observe("deciding", 0, 0)
                 decided = _decided(crew, question, work)
                 observe("writing", 0, 0)
-                written = write(crew, work, decided.holes)
+                written = write(crew, work, decided)
         finally:
             reader.close()
         return _outcome(work, decided, written)
@@ -130,6 +131,7 @@ def _stretches(work: Work, question: Question, max_rate: float | None, jobs: int
             question.records,
             rate,
             _DETAILS.get(question.to, "lines"),
+            names=question.to in TELLING,
         )
         for number, found in sorted(work.bounds.items())
     ]
@@ -142,7 +144,7 @@ def _reading(work: Work, observe: Observe) -> Callable[[Mapping[int, int]], None
 
 def _decided(crew: Crew, question: Question, work: Work) -> Decided:
     if question.records:
-        return Decided({number: Lost().holes() for number in work.bounds})
+        return Decided({number: Lost().holes() for number in work.bounds}, {})
     return decide(crew, work.folder, work.bounds, question.selection)
 
 

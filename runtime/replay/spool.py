@@ -43,7 +43,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Note:
-    """How far a partition is. `next_offset`: the next to read. `values`, `details` and `index`: lengths in bytes.
+    """How far a partition is. `next_offset`: the next to read. `values` to `index`: lengths of the files in bytes.
 
     `copies`: records left out at once, because the very same bytes came shortly before.
     """
@@ -51,6 +51,7 @@ class Note:
     next_offset: int
     values: int = 0
     details: int = 0
+    names: int = 0
     index: int = 0
     records: int = 0
     events: int = 0
@@ -70,6 +71,7 @@ class PartitionSpool:
         self.note = read_note(folder, partition) or Note(first)
         self._values = _at(values_file(folder, partition), self.note.values)
         self._details = _at(details_file(folder, partition), self.note.details)
+        self._names = _at(names_file(folder, partition), self.note.names)
         self._index = _at(index_file(folder, partition), self.note.index)
         self._pending = [bytearray() for _ in range(BUCKETS)]
         self._thread = ThreadPoolExecutor(1)
@@ -80,10 +82,11 @@ class PartitionSpool:
         """Entries that are not written yet, by bucket; the caller appends to them."""
         return self._pending
 
-    def write(self, values: Iterable[bytes], details: Iterable[bytes]) -> None:
-        """Append events (each with its line break) and what is noted of them."""
+    def write(self, values: Iterable[bytes], details: Iterable[bytes], names: Iterable[bytes]) -> None:
+        """Append events (each with its line break), what is noted of them, and whom and what records name."""
         self.note.values += self._values.write(b"".join(values))
         self.note.details += self._details.write(b"".join(details))
+        self.note.names += self._names.write(b"".join(names))
 
     def checkpoint(self) -> None:
         """Begin to bring everything to the disk; the note says so as soon as it is there. Waits for the one before."""
@@ -108,7 +111,7 @@ class PartitionSpool:
 
     @property
     def _streams(self) -> tuple[IO[bytes], ...]:
-        return self._values, self._details, self._index
+        return self._values, self._details, self._names, self._index
 
     def _settle(self) -> None:
         if self._syncing is not None:
@@ -136,6 +139,11 @@ def values_file(folder: Path, partition: int) -> Path:
 def details_file(folder: Path, partition: int) -> Path:
     """What is noted of the events of a partition, for outputs that need more than their bytes."""
     return folder / f"{partition}.details"
+
+
+def names_file(folder: Path, partition: int) -> Path:
+    """Whom and what the records of a partition name, a line each, asked for or not."""
+    return folder / f"{partition}.names"
 
 
 def index_file(folder: Path, partition: int) -> Path:

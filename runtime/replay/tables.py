@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from customer_timeline.projections.plain_identity import PlainIdentity
 from customer_timeline.projections.postgres.replay_tables import ReplayTables
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.crew import Crew, hand
 from customer_timeline.runtime.replay.folding import events_of
+from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.schemas.decoded import DecodedEvent
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
@@ -29,28 +28,17 @@ def replay_tables(settings: Settings, schema: str) -> ReplayTables:
 
 
 def write_tables(
-    crew: Crew, folder: Path, holes: Mapping[int, Holes], tables: ReplayTables, schema: str
+    crew: Crew, folder: Path, holes: Mapping[int, Holes], tables: ReplayTables, schema: str, persons: Persons
 ) -> Mapping[str, Any]:
     """Write what won into the schema: `events` and `people`. The schema has a comment once it is whole."""
     tables.clear()
-    identity, written = PlainIdentity(), 0
-    for part, count in crew.each(_write, [(folder, schema, number, found) for number, found in sorted(holes.items())]):
-        identity.combine(part)
-        written += count
-    people = identity.people()
+    written = sum(crew.each(_write, [(folder, schema, number, found) for number, found in sorted(holes.items())]))
+    people = persons()
     tables.finish(people, f"A replay of customer-timeline: {written} events.")
     return {"schema": schema, "people": len(set(people.values()))}
 
 
-def _write(folder: Path, schema: str, partition: int, holes: Holes) -> tuple[PlainIdentity, int]:
+def _write(folder: Path, schema: str, partition: int, holes: Holes) -> int:
     mine = hand()
-    identity = PlainIdentity()
-
-    def noted() -> Iterator[tuple[int, DecodedEvent]]:
-        for offset, event in events_of(mine.codec, folder, partition, holes):
-            if event.listed:
-                identity.add(event)
-            yield offset, event
-
-    count = replay_tables(mine.settings, schema).copy(partition, noted())
-    return identity, count
+    won = events_of(mine.codec, folder, partition, holes)
+    return replay_tables(mine.settings, schema).copy(partition, won)

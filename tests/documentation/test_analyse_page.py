@@ -11,8 +11,11 @@ from typing import Any
 
 import live_log
 from generators import Sent
+from PIL import Image
 from replay_runs import environment
 from snippet_pages import Command, steps
+
+from customer_timeline.runtime.replay.plotting import SIZE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "analyse-history.md"
 COMMANDS = Path(sys.executable).parent
@@ -70,7 +73,7 @@ def test_the_page_leads_where_it_says(kafka: str, tmp_path: Path) -> None:
     path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
     set_up = {**os.environ, **environment(kafka, "analyse-page"), "PATH": path}
     found = steps(PAGE)
-    assert len(found) == 7
+    assert len(found) == 8
     for step in found:
         assert isinstance(step, Command)
         done = subprocess.run(
@@ -84,3 +87,7 @@ def test_the_page_leads_where_it_says(kafka: str, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"$ {step.line}\n{done.stderr}"
         assert step.is_satisfied_by(done.stdout), f"$ {step.line}\n{done.stdout}"
+    for name in ("retention.png", "revenue.png"):
+        image = Image.open(tmp_path / name)
+        assert (image.format, image.size) == ("PNG", SIZE)
+        assert len(image.convert("L").getcolors() or ()) > 50  # not blank: letters alone are of many greys

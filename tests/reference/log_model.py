@@ -172,6 +172,13 @@ def log_then(
     )
 
 
+def customers_of(records: Sequence[Record], codec: Codec, policy: IdentityPolicy, cut: Cut = NO_CUT) -> dict[str, str]:
+    """The customer of every identifier, and of every thing that is somebody's."""
+    identity = _identity(history_of(records, codec, cut), policy)
+    things = {thing_id: identity.customer_of_thing(thing_id) for thing_id in identity.things}
+    return {**identity.customer_of, **{thing_id: owner for thing_id, owner in things.items() if owner is not None}}
+
+
 def _identity(history: History, policy: IdentityPolicy) -> Identity:
     seen, decided = [], []
     for tellings in history.tellings.values():

@@ -8,20 +8,22 @@ import subprocess
 from pathlib import Path
 
 import psycopg2
+from digest import digest_of
 from generators import Shape, seeded_log
+from live_log import read_back
 from pipeline import Pipeline, farm, pipeline
-from replay_runs import COMMAND, SECRET, expected, fill, hard_log, replay
+from replay_runs import COMMAND, SECRET, counted, expected, fill, hard_log, replay
 
+from customer_timeline.runtime.replay.analysis import ask, open_data
 from customer_timeline.runtime.replay.ndjson import write_ndjson
 from customer_timeline.runtime.replay.run import Question, Ways
 from customer_timeline.runtime.replay.run import replay as run_replay
 from customer_timeline.runtime.settings import PREFIX, Settings
-from customer_timeline.schemas.envelope import event_id
 
 __all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers between them
 
 
-def test_a_customers_events_are_those_of_her_timeline(pipeline: Pipeline) -> None:
+def test_customers_are_those_of_the_live_view(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.append(seeded_log(7, Shape(events=150, people=12)), lambda sent: sum(sent.key or b"") % 2)
     pipeline.start(100)
     pipeline.settle()
@@ -35,6 +37,23 @@ def test_a_customers_events_are_those_of_her_timeline(pipeline: Pipeline) -> Non
             "GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
         )
         ((customer,),) = cursor.fetchall()
+    _is_hers(pipeline, environment, customer)
+    # Whose each event is, although only purchases are asked for.
+    replay(environment, "--to", "parquet", "--output", tmp_path / "history", "--type", "purchase", "--jobs", "1")
+    live = digest_of(pipeline.url)
+    customer_of = {identifier_id: row["customer_id"] for identifier_id, row in live["identifiers"].items()}
+    connection = open_data(tmp_path / "history")
+    assert dict(ask(connection, "SELECT id, person_id FROM people")[1]) == {
+        **customer_of,
+        **{thing_id: customer_of[owner] for thing_id, owner in live["things"].items()},
+    }
+    connection.close()
+    # All that decides is at work: shared values, limits, and what operators said.
+    assert {"shared", "separated", "limit:member_id"} <= {link["refused"] for link in live["links"].values()}
+
+
+def _is_hers(pipeline: Pipeline, environment: dict[str, str], customer: str) -> None:
+    """`--customer` gives the events of the customer's timeline."""
     lines, _ = replay(environment, "--to", "ndjson", "--customer", customer)
     shown = subprocess.run(
         [*COMMAND, "customer", "timeline", customer, "--limit", "200", "--json"],
@@ -44,9 +63,9 @@ def test_a_customers_events_are_those_of_her_timeline(pipeline: Pipeline) -> Non
         timeout=60,
     )
     listed = {one["event_id"] for one in json.loads(shown.stdout)["items"]}
-    found = [json.loads(line) for line in lines.splitlines()]
-    assert {event_id(one["source"], one["id"]) for one in found} == listed
-    assert len(found) == len(listed) > 5
+    records = read_back(pipeline.bootstrap, pipeline.topic)
+    assert lines.splitlines() == [one.line for one in counted(records) if one.event.event_id in listed]
+    assert len(lines.splitlines()) == len(listed) > 5
 
 
 def test_kafka_python_alone_gives_the_same(kafka: str, tmp_path: Path) -> None:
@@ -57,7 +76,7 @@ def test_kafka_python_alone_gives_the_same(kafka: str, tmp_path: Path) -> None:
         settings,
         Question("ndjson"),
         Ways(output, client="kafka-python"),
-        lambda crew, work, holes: {"bytes": write_ndjson(crew, work.folder, holes, output)},
+        lambda crew, work, decided: {"bytes": write_ndjson(crew, work.folder, decided.holes, output)},
         lambda *_: None,
     )
     assert output.read_bytes().splitlines() == expected(records)

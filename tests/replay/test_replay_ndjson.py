@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from reference.log_model import Record
-from replay_runs import COMMAND, PARTITIONS, environment, expected, fill, hard_log, replay
+from replay_runs import COMMAND, PARTITIONS, counted, environment, expected, fill, hard_log, killed, replay
 from worker_farm import until
 
 from customer_timeline.projections.cuts import Cut
@@ -78,9 +78,41 @@ def test_filters_ask_the_record_that_counts(log: Log, words: tuple[str, ...], wa
     assert lines
 
 
+def test_cuts_begin_with_their_first_instant_and_end_before_their_last(log: Log) -> None:
+    """All at once, each bound an instant of some event, against a plain filter over the log."""
+    recorded = sorted(one.recorded_at for one in counted(log.records) if one.recorded_at.year < 2026)
+    from_, until = recorded[len(recorded) // 5], recorded[-5]
+    known = counted(log.records, Cut(known_at_us=to_micros(until) - 1))
+    occurred = sorted(one.event.occurred_at for one in known)
+    occurred_from, occurred_until = occurred[5], occurred[-5]
+    words = ("--from", from_, "--until", until, "--occurred-from", occurred_from, "--occurred-until", occurred_until)
+    said = [str(word).replace(" ", "T") for word in words]
+    lines, told = replay(log.environment, "--to", "ndjson", "--jobs", "1", *said)
+    in_time = [one for one in known if from_ <= one.recorded_at < until]
+    wanted = [one.line for one in in_time if occurred_from <= one.event.occurred_at < occurred_until]
+    assert lines.splitlines() == wanted
+    assert 0 < len(wanted) < len(in_time) < len(known)
+    assert told["events"] == len(wanted)
+
+
+def test_all_filters_together_leave_what_passes_each(log: Log) -> None:
+    words = ("--type", "email", "--channel", "web", "--partition", "2", "--from", "2025-06-01T00:00:00Z")
+    lines, _ = replay(log.environment, "--to", "ndjson", "--jobs", "1", *words)
+    wanted = [
+        one.line
+        for one in counted(log.records)
+        if one.event.type.startswith("email.")
+        and one.event.channel == "web"
+        and one.partition == 2
+        and one.recorded_at >= datetime(2025, 6, 1, tzinfo=UTC)
+    ]
+    assert lines.splitlines() == wanted
+    assert wanted
+
+
 def test_a_partition_gives_its_events_though_others_hold_what_beats_them(log: Log) -> None:
     words = ("--to", "ndjson", "--jobs", "1", "--partition")
-    parts = [replay(log.environment, *words, str(n))[0] for n in range(PARTITIONS)]
+    parts = [replay(log.environment, *words, str(number))[0] for number in range(PARTITIONS)]
     assert b"".join(parts).splitlines() == expected(log.records)
 
 
@@ -119,6 +151,18 @@ def test_a_killed_replay_goes_on_where_it_stood_and_ends_the_same_to_the_byte(ka
     assert told["resumed"]
     assert output.read_bytes().splitlines() == expected(records)
     assert told["records_read"] == len(records)
+
+
+def test_killed_as_it_decides_and_as_it_writes_it_ends_the_same_to_the_byte(log: Log, tmp_path: Path) -> None:
+    output = tmp_path / "events.ndjson"
+    words = ("--to", "ndjson", "--output", output, "--jobs", "1")
+    for moment in ("deciding:Lost.merge:3", "ndjson:Path.replace:1"):
+        killed(log.environment, moment, *words)
+        assert not output.exists()
+    _, told = replay(log.environment, *words)
+    assert told["resumed"]
+    assert output.read_bytes().splitlines() == expected(log.records)
+    assert [path.name for path in tmp_path.iterdir()] == ["events.ndjson"]
 
 
 def test_something_else_is_not_mixed_into_an_unfinished_replay(log: Log, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from customer_timeline.projections.choosing import choose, contested
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime.replay.gathering import spooled_tables
 from customer_timeline.runtime.replay.reading import Details, Stretch, read_stretch
-from customer_timeline.runtime.replay.spool import BUCKETS, details_file, entries_in, read_note, values_file
+from customer_timeline.runtime.replay.spool import BUCKETS, details_file, entries_in, names_file, read_note, values_file
 from customer_timeline.schemas.record_times import RECORDED_HEADER
 from customer_timeline.streams.log_reader import Bounds, LogRecord, LogUnreachable
 
@@ -64,7 +64,7 @@ def _read(
     folder: Path, records: Sequence[LogRecord], details: Details, ends: int | None = None, stop_after: int | None = None
 ) -> bool:
     folder.mkdir(exist_ok=True)
-    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details)
+    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details, names=True)
     behind = [0]
     return read_stretch(
         stretch,
@@ -104,6 +104,7 @@ def test_what_came_after_the_last_note_is_read_again_and_stands_there_once(tmp_p
     assert _read(whole, records, details)
     assert values_file(broken, 0).read_bytes() == values_file(whole, 0).read_bytes()
     assert _entries(broken) == _entries(whole)
+    assert names_file(broken, 0).read_bytes() == names_file(whole, 0).read_bytes()
     if details == "columns":
         assert _rows(broken) == _rows(whole)
     else:
@@ -116,6 +117,7 @@ def test_the_very_same_bytes_again_are_left_out_at_once(tmp_path: Path) -> None:
     assert note is not None
     assert (note.records, note.events, note.copies) == (3, 1, 2)
     assert [row["log_offset"] for rows in _rows(tmp_path).values() for row in rows] == [0]
+    assert len(names_file(tmp_path, 0).read_bytes().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from generators import Shape, seeded_log
-from reference.log_model import history_of
-from replay_runs import CODEC, environment, expected, fill, replay
+from reference.log_model import customers_of, history_of
+from replay_runs import CODEC, environment, expected, fill, killed, replay
 
-from customer_timeline.projections.plain_identity import PlainIdentity
 from customer_timeline.runtime.replay import analysis
 from customer_timeline.runtime.replay.columns import columns_of
 from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 
 class Written:
@@ -27,7 +27,7 @@ class Written:
 
     def __init__(self, kafka: str, folder: Path) -> None:
         self.records = fill(kafka, "replay-tables", seeded_log(4, Shape(events=500, any_type_percent=60)))
-        environ = {**os.environ, **environment(kafka, "replay-tables")}
+        environ = self.environment = {**os.environ, **environment(kafka, "replay-tables")}
         self.parquet, self.duckdb = folder / "history", folder / "history.duckdb"
         _, self.told = replay(environ, "--to", "parquet", "--output", self.parquet)
         replay(environ, "--to", "duckdb", "--output", self.duckdb)
@@ -107,12 +107,15 @@ def test_files_lie_by_family_and_month(written: Written) -> None:
             assert f"{row['occurred_at']:%Y-%m}" == month
 
 
-def test_people_are_those_of_the_plain_union(written: Written) -> None:
-    identity = PlainIdentity()
-    for event in written.events.values():
-        if event.listed:
-            identity.add(event)
-    assert dict(_asked(written.parquet, "SELECT id, person_id FROM people")) == identity.people()
+def test_people_are_the_customers_of_the_live_view(written: Written) -> None:
+    wanted = customers_of(written.records, CODEC, IdentityPolicy())
+    assert dict(_asked(written.parquet, "SELECT id, person_id FROM people")) == wanted
+    assert written.told["people"] == len(set(wanted.values()))
+    rows = _asked(written.duckdb, "SELECT event_id, person_id FROM events")
+    events = written.events
+    assert dict(rows) == {
+        event_id: wanted.get(event.anchor_id or "") if event.listed else None for event_id, event in events.items()
+    }
 
 
 def test_customers_are_what_had_happened_by_then(written: Written) -> None:
@@ -122,6 +125,17 @@ def test_customers_are_what_had_happened_by_then(written: Written) -> None:
         "WHERE listed AND person_id IS NOT NULL AND occurred_at <= '2024-04-01T00:00:00Z'"
     )
     assert _asked(written.duckdb, by_then) == _asked(written.duckdb, counted)
+
+
+@pytest.mark.verify
+def test_killed_as_it_decides_and_as_it_writes_the_rows_are_the_same(written: Written, tmp_path: Path) -> None:
+    words = ("--to", "parquet", "--output", tmp_path / "history")
+    for moment in ("deciding:Lost.merge:3", "parquet:fresh_folder:1", "parquet:pq.write_table:1"):
+        killed(written.environment, moment, *words)
+        assert [path.name for path in tmp_path.iterdir()] == ["history.replay"]
+    replay(written.environment, *words)
+    for query in ("SELECT * FROM events ORDER BY event_id", "SELECT * FROM people ORDER BY id"):
+        assert _asked(tmp_path / "history", query) == _asked(written.parquet, query)
 
 
 def test_what_is_no_data_of_a_replay_is_named(tmp_path: Path) -> None:

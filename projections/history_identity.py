@@ -1,0 +1,125 @@
+"""Who is who in a history that somebody has whole in hand: the rules of `identity` over everything that was told.
+
+For replays and for own code. What the live view keeps in tables (sightings, links with their least evidence, decisions,
+things) is gathered here in dictionaries, and the same functions decide. Pure; what was gathered in parts is combined in
+any order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Literal
+
+from customer_timeline.projections.cut_graph import LINKED, pairs_of
+from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
+from customer_timeline.projections.things import ThingRow, combined, named_things, owner_of
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.identity_policy import IdentityPolicy
+
+Named = tuple[str, int | None]
+"""An identifier's kind, and when it was first seen; None where only decisions or superseded records named it."""
+
+
+class HistoryIdentity:
+    """What has been told of identifiers and things. The accumulator of a fold: mutable, and private to it."""
+
+    __slots__ = ("_decisions", "_links", "_mentioned", "_named", "_things")
+
+    def __init__(self) -> None:
+        self._named: dict[str, Named] = {}
+        self._links: dict[Pair, tuple[int, str]] = {}
+        self._mentioned: set[Pair] = set()
+        self._decisions: dict[str, Decision] = {}
+        self._things: dict[str, ThingRow] = {}
+
+    def add(self, event: DecodedEvent) -> None:
+        """Take note of the record that counts of an event; each event once. Replays do this for all of the log."""
+        at = event.occurred_us
+        if not event.listed:
+            self._decide(event)
+            return
+        known_to_us = self._named
+        for identifier_id, kind, _ in event.identifiers:
+            known = known_to_us.get(identifier_id)
+            if known is None or known[1] is None or at < known[1]:
+                known_to_us[identifier_id] = (kind, at)
+        if len(event.identifiers) > 1:
+            self._link((pair, (at, event.event_id)) for pair in pairs_of(event))
+        if event.things:
+            self._own(named_things((event,)))
+
+    def add_superseded(self, event: DecodedEvent) -> None:
+        """Take note of a record that lost to another of its event, or whose event was retracted: its identifiers are
+        known, and whom they were named with counts for sharing. Nothing else of it does.
+        """
+        for identifier_id, kind, _ in event.decides or event.identifiers:
+            self._named.setdefault(identifier_id, (kind, None))
+        self._mentioned.update(pairs_of(event))
+
+    def combine(self, other: HistoryIdentity) -> None:
+        """Add what `other` gathered of other events."""
+        for identifier_id, (kind, at) in other._named.items():
+            known = self._named.get(identifier_id)
+            if known is None or known[1] is None or (at is not None and at < known[1]):
+                self._named[identifier_id] = (kind, at)
+        self._link(other._links.items())
+        self._mentioned |= other._mentioned
+        self._decisions.update(other._decisions)
+        self._own(other._things)
+
+    def customers(self, policy: IdentityPolicy) -> dict[str, str]:
+        """The customer of every id that an event can stand at: of identifiers, and of things that are somebody's.
+
+        What the live view gives as `customer_id` once it has seen the same records.
+        """
+        found = {one: one for one in self._named}  # whoever was named alone is a customer alone
+        for customer_id, ones in self._resolution(policy).customers.items():
+            found.update(dict.fromkeys(ones, customer_id))
+        for thing_id in self._things:
+            owner = owner_of(thing_id, self._things)
+            if owner is not None:
+                found[thing_id] = found[owner]
+        return found
+
+    def _resolution(self, policy: IdentityPolicy) -> Resolution:
+        """The customers among the identifiers that a link or decision names."""
+        decisions = self._decisions.values()
+        shared = set(self._shared(policy))
+        ends = {end for pair in chain(self._links, (one.pair for one in decisions)) for end in pair}
+        members = {i: Member(i, *self._named[i], i in shared) for i in ends}
+        return resolve(members, [Link(pair, *least) for pair, least in self._links.items()], decisions, policy)
+
+    def _decide(self, event: DecodedEvent) -> None:
+        if event.decides is None:
+            return
+        a, b = event.decides
+        for identifier_id, kind, _ in event.decides:
+            self._named.setdefault(identifier_id, (kind, None))
+        verdict: Literal["linked", "unlinked"] = "linked" if event.type == LINKED else "unlinked"
+        pair = (a.identifier_id, b.identifier_id)
+        self._decisions[event.event_id] = Decision(pair, verdict, event.occurred_us, event.event_id)
+
+    def _link(self, links: Iterable[tuple[Pair, tuple[int, str]]]) -> None:
+        known_to_us = self._links
+        for pair, evidence in links:
+            known = known_to_us.get(pair)
+            if known is None or evidence < known:
+                known_to_us[pair] = evidence
+
+    def _own(self, rows: Mapping[str, ThingRow]) -> None:
+        for thing_id, row in rows.items():
+            known = self._things.get(thing_id)
+            self._things[thing_id] = row if known is None else combined(known, row)
+
+    def _shared(self, policy: IdentityPolicy) -> Iterator[str]:
+        """Values that glue nobody, because too many were named with them. Most were named with few, so count first."""
+        pairs = list(chain(self._links, self._mentioned - self._links.keys()))
+        few = min(kind.share_limit for kind in policy.kinds.values())
+        many = {other for other, count in Counter(other for _, other in pairs).items() if count > few}
+        partners: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for anchor, other in pairs:
+            if other in many:
+                partners[other][self._named[anchor][0]] += 1
+        return (other for other, found in partners.items() if is_shared(self._named[other][0], found, policy))

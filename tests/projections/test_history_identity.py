@@ -1,0 +1,58 @@
+"""Who is who in a whole history, gathered in parts, is what the slow reference says, and so what the live view says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from generators import seeded_log
+from log_shapes import CROWDED, TINY, WIDE
+from pipeline import POLICY, SECRET
+from reference.log_model import Record, customers_of, history_of
+
+from customer_timeline.projections.history_identity import HistoryIdentity
+from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
+
+STRICT = IdentityPolicy(
+    kinds={
+        **POLICY.kinds,
+        "email": KindPolicy(rank=50, share_limit=1),
+        "phone": KindPolicy(rank=40, share_limit=2, max_per_customer=2),
+        "device_id": KindPolicy(rank=20, links=False),
+    }
+)
+_FIRST_APPEND = datetime(2025, 6, 1, tzinfo=UTC)
+
+
+def _gathered(parts: Iterable[HistoryIdentity]) -> HistoryIdentity:
+    whole = HistoryIdentity()
+    for part in parts:
+        whole.combine(part)
+    return whole
+
+
+def _told(records: list[Record], codec: Codec) -> list[tuple[DecodedEvent, bool]]:
+    """All that was told of events, and whether it counts."""
+    tellings = history_of(records, codec).tellings.values()
+    return [(told.decoded, place == 0) for some in tellings for place, told in enumerate(some)]
+
+
+@pytest.mark.parametrize("policy", [POLICY, STRICT], ids=["as by default", "strict"])
+@pytest.mark.parametrize("shape", [TINY, CROWDED, WIDE], ids=["tiny", "crowded", "wide"])
+def test_parts_in_any_order_give_the_customers_of_the_reference(policy: IdentityPolicy, shape: object) -> None:
+    for seed in range(3):
+        random = Random(seed)
+        log = seeded_log(seed, shape)  # type: ignore[arg-type]
+        records = [Record(sent.value, _FIRST_APPEND + timedelta(seconds=n)) for n, sent in enumerate(log)]
+        codec = Codec(policy, SECRET.encode())
+        told = _told(records, codec)
+        random.shuffle(told)
+        parts = [HistoryIdentity() for _ in range(3)]
+        for event, counts in told:
+            part = random.choice(parts)
+            (part.add if counts else part.add_superseded)(event)
+        assert _gathered(parts).customers(policy) == customers_of(records, codec, policy)
