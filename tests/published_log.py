@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import MetadataEmptyBrokerList
 
 from customer_timeline.producers.memory import MemoryRecord
 from customer_timeline.producers.protocol import Position
@@ -38,12 +39,23 @@ def read_log(bootstrap: str, topic: str) -> list[MemoryRecord]:
     """Every record of the topic, partition by partition, in the order of the log."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        partitions = _partitions(consumer, topic)
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         return sorted(_read_until(consumer, consumer.end_offsets(partitions)))
     finally:
         consumer.close()
+
+
+def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
+    """Asked again where the only broker has just come back and its controller does not count it yet."""
+    deadline = time.monotonic() + READ_WITHIN_S
+    while True:
+        try:
+            return [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        except MetadataEmptyBrokerList:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _read_until(consumer: Any, ends: dict[TopicPartition, int]) -> list[MemoryRecord]:

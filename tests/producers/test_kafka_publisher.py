@@ -72,9 +72,17 @@ def silent(broker: EmbeddedKafka) -> Iterator[None]:
     """The broker answers nobody: its process is stopped, its connections stay."""
     os.kill(broker.pid, signal.SIGSTOP)
     try:
+        # The signal is on its way; until it has reached every thread, one of them may answer once more.
+        wait_until(lambda: stopped(broker.pid))
         yield
     finally:
         os.kill(broker.pid, signal.SIGCONT)
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of the process stands still."""
+    states = [task.read_text().rsplit(")", 1)[1].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) <= {"T", "t"}
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 60) -> None:
