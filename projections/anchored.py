@@ -31,7 +31,7 @@ class AnchoredFacts:
         facts, projection = self._facts, self._projection
         for event in events:
             anchor_id = event.anchor_id
-            if anchor_id is None or not event.listed:
+            if anchor_id is None or not event.listed or anchor_id in self._spoilt:
                 continue
             held = facts.get(anchor_id)
             if held is None:
@@ -40,7 +40,9 @@ class AnchoredFacts:
 
     def spoil(self, anchor_ids: Iterable[str]) -> None:
         """Records of these anchors were replaced."""
-        self._spoilt.update(anchor_ids)
+        for anchor_id in anchor_ids:
+            self._spoilt.add(anchor_id)
+            self._facts.pop(anchor_id, None)
 
     def take(self) -> Iterator[tuple[str, bytes | None]]:
         """All anchors with their encoded facts, None for spoilt ones; nothing is held afterwards."""
@@ -49,5 +51,4 @@ class AnchoredFacts:
         for anchor_id in spoilt:
             yield anchor_id, None
         for anchor_id, facts in held.items():
-            if anchor_id not in spoilt:
-                yield anchor_id, self._projection.encode(facts)
+            yield anchor_id, self._projection.encode(facts)

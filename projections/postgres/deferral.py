@@ -89,10 +89,9 @@ class Deferral:
         ]
         if rows:
             copy_rows(cursor, self.sql["copy_facts"], rows)
-        for topic in {one[0] for one in ended}:
-            of_topic = [one[1:] for one in ended if one[0] == topic]
-            parts, since, until = (list(column) for column in zip(*of_topic, strict=True))
-            cursor.execute(self.sql["cover"], {"topic": topic, "parts": parts, "since": since, "until": until})
+        if ended:
+            topics, parts, since, until = (list(column) for column in zip(*ended, strict=True))
+            cursor.execute(self.sql["cover"], {"topics": topics, "parts": parts, "since": since, "until": until})
 
     def _end(self, key: tuple[str, int]) -> None:
         since, until = self._spans.get(key, (0, 0))

@@ -16,7 +16,7 @@ COPY fill_facts (anchor_id, facts) FROM STDIN
 
 -- cover: the positions that they are of
 INSERT INTO fill_cover (topic, part, since, until)
-SELECT %(topic)s, * FROM unnest(%(parts)s::integer[], %(since)s::bigint[], %(until)s::bigint[])
+SELECT * FROM unnest(%(topics)s::text[], %(parts)s::integer[], %(since)s::bigint[], %(until)s::bigint[])
 
 -- write_unfinished: customers without their facts; gen and contested are what identity needs of them
 INSERT INTO customer (customer_id, gen, contested, events, signs_of_life, purchases, facts)
