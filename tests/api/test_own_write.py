@@ -115,7 +115,7 @@ async def test_a_read_that_waits_sees_what_was_applied_meanwhile(client: MakeCli
     given = views(p0=1)
     api = client(given)
     waiting = asyncio.create_task(api.get(f"{VIEW}/timeline", params={"after": token((0, 1)), "wait_s": 10}))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # long enough for a read that does not wait to be answered; only its absence is asked
     assert not waiting.done()
     given.customer([viewed(1, "2026-03-01T00:00:00Z", ANN), viewed(2, "2026-03-02T00:00:00Z", ANN)])
     advance(given, 0, 2)
@@ -262,12 +262,12 @@ async def test_however_many_wait_one_question_at_a_time_is_asked_and_none_once_n
     loop = asyncio.get_running_loop()
     began = loop.time()
     waits = [asyncio.create_task(waiter.wait(wanted, 10)) for _ in range(200)]
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # ten intervals: they are what is counted
     advance(given, 0, 1)
     assert set(await asyncio.gather(*waits)) == {Passed()}
     assert 2 <= reader.asked <= (loop.time() - began) / 0.02 + 1
     asked = reader.asked
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # five intervals in which nobody waits: nothing will happen that could be waited for
     assert reader.asked == asked
 
 
@@ -276,10 +276,10 @@ async def test_whether_an_event_is_a_dead_letter_is_looked_up_once_and_not_befor
     reader = CountingReader(given)
     waiter = PositionWaiter(reader, "touchpoints", interval_s=0.005)
     waiting = asyncio.create_task(waiter.wait(PositionToken.parse(token((0, 0), (1, 0))), 10))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # ten intervals in which it must not look: nothing to wait for
     assert reader.looked_up == []
     advance(given, 0, 1)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # ten intervals: it looks in the first, and must not again in the others
     assert reader.looked_up == [(0, 0)]
     advance(given, 1, 1)
     assert await waiting == Passed()
@@ -293,10 +293,10 @@ async def test_a_question_that_was_on_its_way_before_does_not_answer_who_came_la
     reader.answering.clear()
     wanted = PositionToken.parse(token((0, 0)))
     first = asyncio.create_task(waiter.wait(wanted, 0))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # the waiter's task has begun to ask; it says so to nobody
     advance(given, 0, 1)  # the first question has read where the projector stood before
     second = asyncio.create_task(waiter.wait(wanted, 0))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # the second one waits by now, behind the question under way
     reader.answering.set()
     assert isinstance(await first, NotYet)
     assert await second == Passed()
@@ -318,9 +318,9 @@ async def test_who_goes_away_is_forgotten_and_the_server_can_stop() -> None:
     waiter = PositionWaiter(reader, "touchpoints", interval_s=0.001)
     wanted = PositionToken.parse(token((0, 0)))
     gone, stays = (asyncio.create_task(waiter.wait(wanted, 10)) for _ in range(2))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # both wait by now
     gone.cancel()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # ten intervals in which the one that stays must not end
     assert not stays.done()
     await waiter.aclose()
     with pytest.raises(asyncio.CancelledError):

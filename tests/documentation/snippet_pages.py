@@ -10,8 +10,10 @@ A block is marked by a comment on the line before its fence, which readers never
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +74,13 @@ def steps(page: Path) -> list[Step]:
         name = block.group("name")
         found += [WriteFile(name, block.group("body"))] if name else _commands(block.group("body"))
     return found
+
+
+def reader_environment(set_up: Mapping[str, str]) -> dict[str, str]:
+    """What a reader's shell has: the project's commands, and wide lines."""
+    commands = Path(sys.executable).parent
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **set_up, "PATH": path, "COLUMNS": "200"}
 
 
 def run_until_shown(

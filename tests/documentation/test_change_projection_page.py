@@ -17,7 +17,7 @@ from pathlib import Path
 
 from generators import Sent
 from pipeline import Pipeline, farm, pipeline
-from snippet_pages import WriteFile, run_until_shown, steps
+from snippet_pages import WriteFile, reader_environment, run_until_shown, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
@@ -25,7 +25,6 @@ __all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers betwe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "how-to" / "change-a-projection.md"
-COMMANDS = Path(sys.executable).parent
 PARTS = ("schemas", "projections", "producers", "streams", "api", "runtime")
 WITHIN_S = 120.0  # a rebuild takes a while
 
@@ -79,7 +78,7 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline, tmp_path: Path) -> Non
     (tmp_path / "worker-before.pid").write_text(f"{before.pid}\n")
     pipeline.settle()
     set_up = {f"{PREFIX}{name.upper()}": value for name, value in pipeline.settings(100, "w0").items()}
-    environment = {**os.environ, **set_up, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+    environment = reader_environment(set_up)
     found = steps(PAGE)
     assert len(found) == 14
     with _ended_afterwards(tmp_path):

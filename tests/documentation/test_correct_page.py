@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 
 from generators import Sent
 from pipeline import Pipeline, farm, pipeline
-from snippet_pages import Command, run_until_shown, steps
+from snippet_pages import Command, reader_environment, run_until_shown, steps
 
 from customer_timeline.runtime.settings import PREFIX
 
 __all__ = ["farm", "pipeline"]  # fixtures: a log, a database, and workers between them
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "correct-an-event.md"
-COMMANDS = Path(sys.executable).parent
 ANSWER = {
     "specversion": "1.0",
     "id": "answer-1",
@@ -38,7 +35,7 @@ def test_the_page_leads_where_it_says(pipeline: Pipeline) -> None:
     pipeline.start(100)
     pipeline.settle()
     set_up = {f"{PREFIX}{name.upper()}": value for name, value in pipeline.settings(100, "w0").items()}
-    environment = {**os.environ, **set_up, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+    environment = reader_environment(set_up)
     found = steps(PAGE)
     assert len(found) == 6
     for step in found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from snippet_pages import Command, WriteFile, steps
+from snippet_pages import Command, WriteFile, reader_environment, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ROOT / "docs" / "tutorial"
@@ -50,7 +49,7 @@ def _stack(folder: Path, *options: str) -> Iterator[Mapping[str, str]]:
             f"CUSTOMER_TIMELINE_{name.upper()}": str(told[name])
             for name in ("api_url", "kafka_bootstrap", "database_url")
         }
-        yield {**os.environ, **pointing, "PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+        yield reader_environment(pointing)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
