@@ -58,7 +58,7 @@ def replay_command(
     max_rate: float = typer.Option(None, min=1, help="Read at most so many records a second."),
     jobs: int = typer.Option(None, min=1, max=64, help="Processes. [default: one a processor]"),
     from_start: bool = typer.Option(
-        False, "--from-start", help="Throw away an unfinished replay, and replace what is at the output."
+        False, "--from-start", help="Throw away an unfinished replay, and replace what a replay wrote at the output."
     ),
     as_json: bool = typer.Option(False, "--json", help="What was done, as one JSON object, on standard error."),
 ) -> None:
@@ -69,7 +69,7 @@ def replay_command(
     A run that was stopped, even killed, is continued by the same command, and its output is the same to the byte.
     Until the end what was read lies in OUTPUT.replay, and takes the room of the events, for parquet and duckdb twice.
     """
-    from customer_timeline.runtime.replay.asking import selection_of
+    from customer_timeline.runtime.replay.asking import check_output, selection_of
     from customer_timeline.runtime.replay.run import Question, Ways
 
     settings = load_settings()
@@ -98,15 +98,8 @@ def replay_command(
     else:
         write = _telling(settings, question, ways, output)
     if to is not Target.POSTGRES:
-        _check_output(ways)
+        check_output(to.value, output, replace=from_start)
     _run(settings, question, ways, write, as_json)
-
-
-def _check_output(ways: Ways) -> None:
-    from customer_timeline.runtime.replay.errors import OutputInTheWay
-
-    if ways.output is not None and ways.output.exists() and not ways.from_start:
-        raise OutputInTheWay(str(ways.output))
 
 
 def _lines(output: Path | None) -> Write:
@@ -157,11 +150,10 @@ def _python(question: Question, reference: str, output: Path | None) -> tuple[Qu
 
     projection = load_projection(reference)
     details = {"projection": reference, "name": projection.name, "version": projection.version}
-    selection = replace(question.selection, types=handled_types(projection))
+    selection = replace(question.selection, types=handled_types(reference, projection))
 
     def write(crew: Crew, work: Work, decided: Decided) -> Mapping[str, Any]:
-        answer = fold_history(crew, work.folder, decided.holes, reference, projection)
-        text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+        text = fold_history(crew, work.folder, decided.holes, reference, projection) + "\n"
         if output is None:
             print(text, end="")
         else:

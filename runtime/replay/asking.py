@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -10,7 +12,11 @@ from customer_timeline.projections.postgres.anchors import anchors_of
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.asking import InvalidOptionsError
+from customer_timeline.runtime.replay.errors import OutputInTheWay, OutputIsNoReplay
 from customer_timeline.runtime.settings import Settings
+
+_WRITTEN: Final = {"events", "people.parquet"}
+"""What stands in a folder of Parquet; nothing else is removed with it. Named in `parquet`, which needs pyarrow."""
 
 
 def selection_of(
@@ -31,7 +37,7 @@ def selection_of(
         occurred_from_us=_instant("--occurred-from", occurred_from),
         occurred_until_us=_instant("--occurred-until", occurred_until),
         type=_type(type_),
-        channel=channel,
+        channel=_channel(settings, channel),
         anchors=None if customer is None else _anchors(settings, customer),
     )
     for first, end, name in (
@@ -43,6 +49,25 @@ def selection_of(
     return chosen
 
 
+def check_output(to: str, output: Path | None, *, replace: bool) -> None:
+    """Nothing is in the way of the output; `replace`: but what a replay may have written there.
+
+    Raises OutputInTheWay, and OutputIsNoReplay where something else would be lost.
+    """
+    if output is None:
+        return
+    if not output.name:
+        raise OutputIsNoReplay(str(output), "no name of its own")
+    if not output.exists():
+        return
+    if not replace:
+        raise OutputInTheWay(str(output))
+    if to != "parquet" and output.is_dir():
+        raise OutputIsNoReplay(str(output), "a folder")
+    if to == "parquet" and not (output.is_dir() and {one.name for one in output.iterdir()} <= _WRITTEN):
+        raise OutputIsNoReplay(str(output), "no folder that a replay wrote")
+
+
 def _type(asked: str | None) -> str | None:
     """A type that exists: with its version, without, or a family. A misspelt one would give an empty file."""
     from customer_timeline.projections.selection import is_of_type
@@ -50,6 +75,16 @@ def _type(asked: str | None) -> str | None:
 
     if asked is not None and not any(is_of_type(name, asked) for name in CATALOGUE):
         raise InvalidOptionsError("Not valid: --type: no such type; `customer-timeline schema list` shows them.")
+    return asked
+
+
+def _channel(settings: Settings, asked: str | None) -> str | None:
+    """A channel that there is, for the same reason."""
+    known = wiring.codec(settings).channels
+    if asked is not None and asked not in known:
+        raise InvalidOptionsError(
+            f"Not valid: --channel: expected one of {', '.join(sorted(known))} (more by the setting extra_channels)."
+        )
     return asked
 
 

@@ -51,6 +51,42 @@ class OutputInTheWay(CustomerTimelineError):
         )
 
 
+class OutputIsNoReplay(CustomerTimelineError):
+    """What is at the output was not written by a replay of this kind, so not even --from-start replaces it."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, path: str, what: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is {what}: nothing of it was touched. Name another --output.")
+
+
+class NoSuchPartition(CustomerTimelineError):
+    """The log has no such partition."""
+
+    exit_code = 2  # of the command line
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        self.partition = partition
+        super().__init__(
+            f"Not valid: --partition: the log has the partitions 0 to {partitions - 1}, and no {partition}."
+        )
+
+
+class ProjectionFailed(CustomerTimelineError):
+    """Own code raised an error. `where`: its last line that ran."""
+
+    def __init__(self, name: str, part: str, told: str, where: str) -> None:
+        self.name = name
+        self.part = part
+        self.told = told
+        self.where = where
+        super().__init__(f"--projection {name}: {part} failed{where}: {told}.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ProjectionFailed, (self.name, self.part, self.told, self.where))
+
+
 class UnusableProjection(CustomerTimelineError):
     """`--projection` names nothing that can be folded."""
 

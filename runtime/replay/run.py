@@ -12,6 +12,7 @@ from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
+from customer_timeline.runtime.replay.errors import NoSuchPartition
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
 from customer_timeline.runtime.replay.people import TELLING
 from customer_timeline.runtime.replay.reading import Details, Stretch
@@ -69,7 +70,8 @@ Write = Callable[[Crew, Work, Decided], Mapping[str, Any]]
 def replay(settings: Settings, question: Question, ways: Ways, write: Write, observe: Observe) -> Outcome:
     """Read, decide, write. A run that is stopped leaves what it has beside the output; the next goes on with it.
 
-    Raises LogUnreachable, LogMissing, LogUnreadable, ReplayTaken, OtherReplay, ReplayBroken and what `write` raises.
+    Raises LogUnreachable, LogMissing, LogUnreadable, NoSuchPartition, ReplayTaken, OtherReplay, ReplayBroken and what
+    `write` raises.
     """
     with work_folder(ways.output, from_start=ways.from_start) as folder:
         reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=ways.client)
@@ -90,6 +92,8 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
 
 def _chosen(bounds: Mapping[int, Bounds], question: Question) -> Mapping[int, Bounds]:
     """Records of one partition are in it; a record that beats one of them may be in any."""
+    if question.partition is not None and question.partition not in bounds:
+        raise NoSuchPartition(question.partition, len(bounds))
     if question.records and question.partition is not None:
         return {number: found for number, found in bounds.items() if number == question.partition}
     return bounds
