@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import typer
+from pydantic import TypeAdapter, ValidationError
+
+from customer_timeline.runtime.asking import InvalidOptionsError
+from customer_timeline.schemas.operations import Operator, Reason
 
 Done = TypeVar("Done")
 
 GO_ON: Final = "Run the same command again: what is done already is not done twice."
 """What an operator is told whose command was interrupted."""
+
+
+class Decider(NamedTuple):
+    """Who decides, and why, as an operation can hold it."""
+
+    operator: str
+    reason: str
+
+
+def decider(operator: str, reason: str, *, reason_option: str = "--reason") -> Decider:
+    """Who decides and why, checked before anything is done. Raises InvalidOptionsError."""
+    return Decider(_checked(Operator, operator, "--operator"), _checked(Reason, reason, reason_option))
+
+
+def _checked(form: Any, text: str, option: str) -> str:
+    try:
+        return TypeAdapter[str](form).validate_python(text)
+    except ValidationError as exc:
+        raise InvalidOptionsError(f"Not valid: {option}: {exc.errors()[0]['msg']}.") from exc
 
 
 class Manner(NamedTuple):

@@ -19,11 +19,13 @@ from customer_timeline.projections.dead_letters import (
     DeadLetterReader,
     read_again,
 )
+from customer_timeline.runtime.confirming import Decider
 from customer_timeline.runtime.effects import EffectPlanner, Effects
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 from customer_timeline.schemas.operations import Operation, OperationKind, OperationPlace, chunks
+from customer_timeline.schemas.storable import refuse_unstorable
 
 PAGE: Final = 500
 
@@ -120,19 +122,22 @@ async def plan_retry(
 
 def decoded(codec: Codec, letter: DeadLetter) -> DecodedEvent:
     """The event that a dead letter is by this code. Raises InvalidEvent."""
-    return read_again(codec, letter.value, letter.headers, from_micros(letter.summary.recorded_us))
+    event = read_again(codec, letter.value, letter.headers, from_micros(letter.summary.recorded_us))
+    # The worker learns it from Postgres; nobody should be promised what that will refuse.
+    refuse_unstorable(letter.value or b"", event.type)
+    return event
 
 
 def operations(
-    kind: OperationKind, places: Sequence[DeadLetterPlace], *, operator: str, reason: str, now: datetime
+    kind: OperationKind, places: Sequence[DeadLetterPlace], who: Decider, *, now: datetime
 ) -> Iterator[Operation]:
     """The operations to append: as many as the places need."""
     for part in chunks(map(operation_place, places)):
         yield Operation(
             operation_id=uuid.uuid4(),
             kind=kind,
-            operator=operator,
-            reason=reason,
+            operator=who.operator,
+            reason=who.reason,
             decided_at=now,
             places=tuple(part),
         )

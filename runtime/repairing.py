@@ -18,8 +18,9 @@ from customer_timeline.projections.reading import TimelineReader
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 from customer_timeline.schemas.envelope import EVENT_NAMESPACE, event_id, shown_identity
-from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent, RejectionReason
+from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.rejection import showable_type
+from customer_timeline.schemas.storable import refuse_unstorable
 
 Edit = Callable[[dict[str, Any]], Any]
 """From what the record says to what it should say."""
@@ -126,10 +127,9 @@ class Repairer:
     async def checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
         """The event to publish, checked as publishing checks it. Raises InvalidEvent."""
         # Plain ASCII: half a surrogate pair is written as an escape, which the codec refuses by name.
-        parsed = self._codec.parse(json.dumps(repaired).encode())
-        if _holds_nul(repaired):
-            type_ = showable_type(parsed.type)
-            raise InvalidEvent(RejectionReason.UNSTORABLE, "a text holds U+0000; clean or remove it", type=type_)
+        document = json.dumps(repaired).encode()
+        parsed = self._codec.parse(document)
+        refuse_unstorable(document, showable_type(parsed.type))
         decoded = self._codec.decode(self._codec.encode(parsed), appended_at=now)
         identifiers = [
             Named(one.kind, one.value, await self._customer_of(one.identifier_id)) for one in decoded.identifiers
@@ -186,11 +186,3 @@ def _keep_identity(repaired: dict[str, Any], shown: tuple[str, str] | None, lett
 def _revision(record: Mapping[str, Any]) -> int:
     found = record.get("revision", 0)
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else 0
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(name) or _holds_nul(inner) for name, inner in value.items())
-    return isinstance(value, list) and any(map(_holds_nul, value))

@@ -22,7 +22,8 @@ MAX_PLACES: Final = 1000
 _MAX_OFFSET: Final = (1 << 63) - 2
 
 OperationKind = Literal["retried", "discarded", "edited", "removed", "corrected"]
-_Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+Operator = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class InvalidOperationError(CustomerTimelineError):
@@ -59,8 +60,8 @@ class Operation(BaseModel):
     version: Literal[1] = 1
     operation_id: uuid.UUID
     kind: OperationKind
-    operator: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    reason: _Text
+    operator: Operator
+    reason: Reason
     decided_at: AwareDatetime
     places: tuple[OperationPlace, ...] = Field(min_length=1, max_length=MAX_PLACES)
     event_id: uuid.UUID | None = None

@@ -79,7 +79,7 @@ def list_command(
     if after is not None and not each:
         raise typer.BadParameter("goes with --each: groups have no pages here, use --limit", param_hint="--after")
     if each:
-        _list_records(wanted, limit, None if after is None else place_of(after), as_json=as_json)
+        _list_records(wanted, limit, None if after is None else place_of(after, "--after"), as_json=as_json)
     else:
         _list_groups(wanted, limit, as_json=as_json)
 
@@ -152,11 +152,14 @@ def _read(ask: Callable[[DeadLetterReader], Awaitable[Result]]) -> Result:
     return asyncio.run(reading())
 
 
-def place_of(record: str) -> DeadLetterPlace:
-    """The place that TOPIC/PARTITION/OFFSET names; colons do as well. Raises BadParameter, NoDeadLetterError."""
+def place_of(record: str, hint: str = "RECORD") -> DeadLetterPlace:
+    """The place that TOPIC/PARTITION/OFFSET names; colons do as well. `hint`: what the user calls it.
+
+    Raises BadParameter, NoDeadLetterError.
+    """
     found = re.fullmatch(r"([^/:]+)[/:]([0-9]+)[/:]([0-9]+)", record)
     if found is None:
-        raise typer.BadParameter("use TOPIC/PARTITION/OFFSET, such as touchpoints/2/18211", param_hint="RECORD")
+        raise typer.BadParameter("use TOPIC/PARTITION/OFFSET, such as touchpoints/2/18211", param_hint=hint)
     topic, partition, offset = found.groups()
     # Wider numbers stand nowhere and do not fit the columns.
     if int(partition) >= 1 << 31 or int(offset) >= 1 << 63:

@@ -16,7 +16,7 @@ from customer_timeline.runtime.cli.dead_letters import place_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
-from customer_timeline.runtime.confirming import GO_ON, Manner, place
+from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider, place
 from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import Settings, load_settings
@@ -62,14 +62,17 @@ def retry_command(
     Shows how many would be accepted and what that changes for the customers, then asks. Without filters: all open ones.
     """
     named = {"reason": reason, "type": type_, "since": since, "until": until, "fingerprint": fingerprint}
+    if where and any(named.values()):
+        raise typer.BadParameter("give either records or filters such as --fingerprint", param_hint="--where")
     wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
+    who = decider(operator or this_user(), note, reason_option="--note")
     settings, manner = load_settings(), Manner(dry_run, as_json, yes)
     with stoppable(GO_ON):
-        plan = asyncio.run(_plan_retry(settings, wanted, [place_of(one) for one in where]))
+        plan = asyncio.run(_plan_retry(settings, wanted, [place_of(one, "--where") for one in where]))
         positions = manner.decide(
             lambda err: _print(plan, err=err),
             "Read them again?",
-            lambda: append(settings, "retried", plan.places, note, operator),
+            lambda: append(settings, "retried", plan.places, who),
             worth=plan.accepted > 0,
         )
     tell_appended({**_told(plan), "dry_run": dry_run}, positions or [], as_json=as_json)
@@ -96,30 +99,24 @@ def discard_command(
     if (not records) == (not any(named.values())):
         raise typer.BadParameter("give either records or filters such as --fingerprint", param_hint="RECORDS")
     wanted = parameters(DeadLetterFilters, {**named, "state": "open"}).wanted()
+    who = decider(operator or this_user(), reason)
     settings, manner = load_settings(), Manner(dry_run, as_json, yes)
     with stoppable(GO_ON):
         places = asyncio.run(_select(settings, wanted, [place_of(one) for one in records or ()]))
         positions = manner.decide(
             lambda err: typer.echo(f"{len(places):,} dead letters to discard: {reason}", err=err),
             "Discard them?",
-            lambda: append(settings, "discarded", places, reason, operator),
+            lambda: append(settings, "discarded", places, who),
             worth=bool(places),
         )
     tell_appended({"records": len(places), "dry_run": dry_run}, positions or [], as_json=as_json)
 
 
-def append(
-    settings: Settings,
-    kind: OperationKind,
-    places: Sequence[DeadLetterPlace],
-    reason: str,
-    operator: str | None,
-) -> list[str]:
-    """Append the operations; where they stand. Raises PublishError, NobodyDecidesError."""
+def append(settings: Settings, kind: OperationKind, places: Sequence[DeadLetterPlace], who: Decider) -> list[str]:
+    """Append the operations; where they stand. Raises PublishError."""
     from customer_timeline.runtime.healing import operations
 
-    who, now = operator or this_user(), SystemClock().now()
-    wanted = operations(kind, places, operator=who, reason=reason, now=now)
+    wanted = operations(kind, places, who, now=SystemClock().now())
     with wiring.operations_log(settings) as log, shown_records("appending", len(places)) as step:
         found = []
         for operation in wanted:

@@ -16,7 +16,7 @@ from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
-from customer_timeline.runtime.confirming import GO_ON, Manner, place
+from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider, place
 from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -67,21 +67,20 @@ def edit_command(
     if (file is None) == (not set_ and not remove):
         raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
     edit, whole = (edit_of(set_, remove), None) if file is None else (None, whole_of(file))
+    who = decider(operator or this_user(), reason)
     settings, manner = load_settings(), Manner(dry_run, as_json, yes)
     with stoppable(GO_ON):
         repair, effects, replaced = asyncio.run(_plan(settings, letter_at, edit, whole))
         published = manner.decide(
             lambda err: print_repair(repair, effects, err=err),
             "Publish this event?",
-            lambda: _publish(settings, repair, letter_at, reason, operator),
+            lambda: _publish(settings, repair, letter_at, who),
             worth=not (replaced and repair.stands_at),
         )
     tell_published(repair, effects, published, manner)
 
 
-def _publish(
-    settings: Settings, repair: Repair, letter_at: DeadLetterPlace, reason: str, operator: str | None
-) -> Position | None:
+def _publish(settings: Settings, repair: Repair, letter_at: DeadLetterPlace, who: Decider) -> Position | None:
     from customer_timeline.runtime.healing import operation_place
     from customer_timeline.runtime.telling import operation_id, publish_and_tell
     from customer_timeline.schemas.operations import Operation
@@ -89,8 +88,8 @@ def _publish(
     edited = Operation(
         operation_id=operation_id("edited", repair, letter_at),
         kind="edited",
-        operator=operator or this_user(),
-        reason=reason,
+        operator=who.operator,
+        reason=who.reason,
         decided_at=SystemClock().now(),
         places=(operation_place(letter_at),),
         event_id=UUID(repair.decoded.event_id),

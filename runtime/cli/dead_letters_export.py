@@ -11,9 +11,10 @@ import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.cli.dead_letters_decide import append, tell_appended
+from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
-from customer_timeline.runtime.confirming import GO_ON, Manner
+from customer_timeline.runtime.confirming import GO_ON, Manner, decider
 from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.record_progress import shown_records
 from customer_timeline.runtime.settings import PREFIX, Settings, load_settings
@@ -67,13 +68,13 @@ def remove_command(
         raise typer.BadParameter(
             f"all are kept for ever: set {PREFIX}DEAD_LETTERS_KEEP_DAYS, or give it", param_hint="--older-than-days"
         )
-    manner = Manner(dry_run, as_json, yes)
+    who, manner = decider(operator or this_user(), reason), Manner(dry_run, as_json, yes)
     with stoppable(GO_ON):
         removal = asyncio.run(_removable(settings, exported, days))
         positions = manner.decide(
             lambda err: _print(removal, days, err=err),
             "Remove them?",
-            lambda: append(settings, "removed", removal.places, reason, operator),
+            lambda: append(settings, "removed", removal.places, who),
             worth=bool(removal.places),
         )
     told = {"records": len(removal.places), "younger": removal.younger, "not_as_exported": removal.other}

@@ -15,7 +15,7 @@ from customer_timeline.runtime.cli.dead_letters import printable
 from customer_timeline.runtime.cli.dead_letters_edit import edit_of, print_repair, tell_published, whole_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
-from customer_timeline.runtime.confirming import GO_ON, Manner
+from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider
 from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.settings import Settings, load_settings
 
@@ -77,13 +77,13 @@ def correct_command(
     if (file is None) == (not set_ and not remove):
         raise typer.BadParameter("give either --set and --remove, or --file", param_hint="--file")
     edit, whole = (edit_of(set_, remove), None) if file is None else (None, whole_of(file))
-    settings, who = load_settings(), operator or this_user()
+    who, settings = decider(operator or this_user(), reason), load_settings()
 
     async def plan(corrector: Corrector) -> Repair:
         return await corrector.correct(event, edit, whole, now=SystemClock().now())
 
     def publish(repair: Repair, told: bool) -> Position | None:
-        return _publish_correction(settings, repair, reason, who, told=told)
+        return _publish_correction(settings, repair, who, told=told)
 
     _decide(settings, plan, publish, "Publish this correction?", Manner(dry_run, as_json, yes))
 
@@ -100,10 +100,10 @@ def retract_command(
 
     Shows what that changes for its customer, then asks, then publishes. What it said is kept.
     """
-    settings, who = load_settings(), operator or this_user()
+    who, settings = decider(operator or this_user(), reason), load_settings()
 
     async def plan(corrector: Corrector) -> Repair:
-        return await corrector.retract(event, reason=reason, operator=who, now=SystemClock().now())
+        return await corrector.retract(event, reason=who.reason, operator=who.operator, now=SystemClock().now())
 
     def publish(repair: Repair, told: bool) -> Position:
         with wiring.publisher(settings) as publisher:
@@ -130,9 +130,7 @@ def _decide(
     tell_published(repair, effects, published, manner)
 
 
-def _publish_correction(
-    settings: Settings, repair: Repair, reason: str, operator: str, *, told: bool
-) -> Position | None:
+def _publish_correction(settings: Settings, repair: Repair, who: Decider, *, told: bool) -> Position | None:
     from customer_timeline.runtime.healing import operation_place
     from customer_timeline.runtime.telling import operation_id, publish_and_tell
     from customer_timeline.schemas.operations import Operation
@@ -141,8 +139,8 @@ def _publish_correction(
         return Operation(
             operation_id=operation_id("corrected", repair),
             kind="corrected",
-            operator=operator,
-            reason=reason,
+            operator=who.operator,
+            reason=who.reason,
             decided_at=SystemClock().now(),
             places=(operation_place(at),),
             event_id=UUID(repair.decoded.event_id),

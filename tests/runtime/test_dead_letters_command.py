@@ -1,4 +1,4 @@
-"""`customer-timeline dead-letters list|show` as an operator runs them: a process and a real Postgres."""
+"""`customer-timeline dead-letters` as an operator runs it, what it shows and what it refuses, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ def test_a_window_and_a_type_choose_among_them(deployed: dict[str, str]) -> None
         (("list", "--fingerprint", "x"), 2, "--fingerprint"),
         (("list", "--after", "touchpoints/1/2"), 2, "--each"),
         (("list", "--each", "--after", "touchpoints/1/9"), 1, "touchpoints/1/9 is no dead letter"),
+        (("list", "--each", "--after", "touchpoints"), 2, "Invalid value for --after"),
+        (("retry", "--where", "touchpoints/1/1", "--reason", "future", "--dry-run"), 2, "either records or filters"),
+        (("retry", "--yes", "--note", ""), 2, "Not valid: --note: String should have at least 1 character"),
+        (("discard", "touchpoints/1/1", "--yes", "--reason", "x" * 1001), 2, "Not valid: --reason"),
+        (("discard", "touchpoints/1/1", "--yes", "--reason", "x", "--operator", "o" * 201), 2, "--operator"),
         (("show", "touchpoints/1/9"), 1, "touchpoints/1/9 is no dead letter"),
         (("show", "touchpoints"), 2, "TOPIC/PARTITION/OFFSET"),
     ],
@@ -76,6 +81,7 @@ def test_what_cannot_be_shown_says_why(deployed: dict[str, str], words: tuple[st
     done = run(deployed, *words)
     assert done.returncode == code, done.stderr
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_record_is_shown_whole_by_either_way_to_write_its_place(deployed: dict[str, str]) -> None:

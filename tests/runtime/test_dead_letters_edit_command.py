@@ -191,6 +191,8 @@ def test_a_command_that_is_interrupted_says_how_to_go_on(deployed: dict[str, str
         (1, ("--remove", "/data/none"), 2, "nothing stands there"),
         (1, (), 2, "--set"),
         (1, ("--file", "nowhere.json"), 2, "nowhere.json cannot be read"),
+        (1, ("--set", "/data/csat=4", "--yes", "--reason", ""), 2, "Not valid: --reason: String should have at least"),
+        (1, ("--set", "/data/csat=4", "--yes", "--operator", "o" * 201), 2, "Not valid: --operator"),
         (2, ("--set", "/data/csat=4"), 1, "--file"),
         (6, ("--set", "/data/csat=3"), 1, "U+0000"),
         (9, ("--set", "/data/csat=4"), 1, "touchpoints/1/9 is no dead letter"),

@@ -59,6 +59,15 @@ async def test_all_records_are_looked_at_in_steps_of_any_size(monkeypatch: pytes
     assert await planned(views) == at_once
 
 
+async def test_what_postgres_will_refuse_is_not_promised() -> None:
+    views = Views()
+    for number, path in enumerate(("a\x00b", "a\\u0000b")):  # the second one only spells it
+        told = event(number, "page.viewed.v1", DAY, {"url": f"https://x.example.com/{path}"}, [mailbox(1)])
+        views.dead_letter(number, "unstorable", DAY, json.dumps(told).encode())
+    accepted, failing, _ = await planned(views)
+    assert (accepted, failing) == (1, {"unstorable": 1})
+
+
 async def test_customers_that_records_join_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     views = letters(90)
     _, _, effects = await planned(views)
