@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -168,12 +169,13 @@ def _run(settings: Settings, question: Question, ways: Ways, write: Write, as_js
 
     started = time.monotonic()
     try:
-        with _progress() as observe:
+        # A second Ctrl-C ends it at once: in the middle of ending its processes it would wait for them for ever.
+        with interruptible(), _progress() as observe:
             outcome = replay(settings, question, ways, write, observe)
-    except KeyboardInterrupt:
-        if ways.output is not None:
-            print("Run the same command again to go on.", file=sys.stderr)
-        raise
+    except Interrupted:
+        go_on = "" if ways.output is None else " Run the same command again to go on."
+        print(f"customer-timeline: interrupted.{go_on}", file=sys.stderr)
+        raise typer.Exit(EXIT_CODE) from None
     _tell(outcome, ways, time.monotonic() - started, as_json)
 
 
