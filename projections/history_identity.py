@@ -8,10 +8,11 @@ any order.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Literal
 
+from customer_timeline.projections.component import Component
 from customer_timeline.projections.cut_graph import LINKED, pairs_of
 from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
 from customer_timeline.projections.things import ThingRow, combined, named_things, owner_of
@@ -25,12 +26,13 @@ Named = tuple[str, int | None]
 class HistoryIdentity:
     """What has been told of identifiers and things. The accumulator of a fold: mutable, and private to it."""
 
-    __slots__ = ("_decisions", "_links", "_mentioned", "_named", "_things")
+    __slots__ = ("_decisions", "_known_shared", "_links", "_mentioned", "_named", "_things")
 
     def __init__(self) -> None:
         self._named: dict[str, Named] = {}
         self._links: dict[Pair, tuple[int, str]] = {}
         self._mentioned: set[Pair] = set()
+        self._known_shared: set[str] = set()
         self._decisions: dict[str, Decision] = {}
         self._things: dict[str, ThingRow] = {}
 
@@ -58,14 +60,28 @@ class HistoryIdentity:
             self._named.setdefault(identifier_id, (kind, None))
         self._mentioned.update(pairs_of(event))
 
+    def add_component(self, known: Component, *, without: Collection[str] = ()) -> None:
+        """Take note of what the views know of identifiers, beyond the events at hand: when they were first seen, what
+        links them, which are shared, and what operators decided; but for what the events `without` say.
+        """
+        for member in (*known.inside, *known.ends):
+            first_us = None if member.first_event_id in without else member.first_us
+            self._see(member.identifier_id, (member.kind, first_us))
+            if member.shared:
+                self._known_shared.add(member.identifier_id)
+        for pair, evidence in known.links:
+            self._link((pair, (one.occurred_us, one.event_id)) for one in evidence if one.event_id not in without)
+        for decision in known.decisions:
+            if decision.event_id not in without:
+                self._decisions[decision.event_id] = decision.for_resolution
+
     def combine(self, other: HistoryIdentity) -> None:
         """Add what `other` gathered of other events."""
-        for identifier_id, (kind, at) in other._named.items():
-            known = self._named.get(identifier_id)
-            if known is None or known[1] is None or (at is not None and at < known[1]):
-                self._named[identifier_id] = (kind, at)
+        for identifier_id, named in other._named.items():
+            self._see(identifier_id, named)
         self._link(other._links.items())
         self._mentioned |= other._mentioned
+        self._known_shared |= other._known_shared
         self._decisions.update(other._decisions)
         self._own(other._things)
 
@@ -86,10 +102,16 @@ class HistoryIdentity:
     def _resolution(self, policy: IdentityPolicy) -> Resolution:
         """The customers among the identifiers that a link or decision names."""
         decisions = self._decisions.values()
-        shared = set(self._shared(policy))
+        shared = self._known_shared.union(self._shared(policy))
         ends = {end for pair in chain(self._links, (one.pair for one in decisions)) for end in pair}
         members = {i: Member(i, *self._named[i], i in shared) for i in ends}
         return resolve(members, [Link(pair, *least) for pair, least in self._links.items()], decisions, policy)
+
+    def _see(self, identifier_id: str, named: Named) -> None:
+        kind, at = named
+        known = self._named.get(identifier_id)
+        if known is None or known[1] is None or (at is not None and at < known[1]):
+            self._named[identifier_id] = (kind, at)
 
     def _decide(self, event: DecodedEvent) -> None:
         if event.decides is None:

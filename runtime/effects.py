@@ -1,23 +1,28 @@
 """What records would change for the customers concerned, before they are published or read again.
 
-Called by the command line. Folds the customers' events with the records among them; it does not decide again who is
-who: where a record names identifiers of several customers, it shows them together, as they will be unless a limit or a
-decision keeps them apart.
+Called by the command line. Reads the events of the customers concerned and of all that may be glued to them, decides
+who is who by the product's own rules as if the records were among them, and folds what each customer would then have.
+What the views know beyond these events (who else shares a value) is taken from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Final, NamedTuple
 
+from customer_timeline.api.identity import around
+from customer_timeline.projections.component import ComponentMember
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.history_identity import HistoryIdentity
+from customer_timeline.projections.identity_reading import ComponentTooLargeError
 from customer_timeline.projections.reading import CustomerRecord, TimelineReader
 from customer_timeline.projections.records import settle
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.runtime.deciding import MOST_EVENTS, Figures, figures_of
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent, from_micros
+from customer_timeline.schemas.decoded import DecodedEvent, Identifier, from_micros
 
 MOST_SHOWN: Final = 20
 """Groups of customers whose figures are worked out; more would only be scrolled past."""
@@ -27,23 +32,24 @@ Load = Callable[[Sequence[str]], Awaitable[Sequence[DecodedEvent]]]
 """The records that are to be read of these events."""
 
 
-class Before(NamedTuple):
-    """A customer as it is; no figures where no event is known of it."""
+class Shown(NamedTuple):
+    """A customer as it is, or as it would be; no figures where no event is known of it."""
 
     customer_id: str
     figures: Figures | None
 
 
 class Effect(NamedTuple):
-    """What records do to customers that they concern together. `before` is empty where they begin a customer.
+    """What records do to customers that they concern together: those that change. `before` is empty where they begin a
+    customer.
 
-    `records`: how many of them change something here. `after` is None where there are too many events to be folded
-    here, or where a decision about who is who is among the records.
+    `records`: how many of them change something here. `after` is None where there are too many events or identifiers
+    to be worked out here.
     """
 
-    before: tuple[Before, ...]
+    before: tuple[Shown, ...]
     records: int
-    after: Figures | None
+    after: tuple[Shown, ...] | None
 
 
 class Effects(NamedTuple):
@@ -61,6 +67,14 @@ class _Change(NamedTuple):
 
     before: DecodedEvent | None
     after: DecodedEvent
+
+
+class _Then(NamedTuple):
+    """Customers as they would be: their facts and identifiers by id; `joined`: those that records would stand at."""
+
+    facts: Mapping[str, CustomerFacts]
+    members: Mapping[str, set[str]]
+    joined: set[str]
 
 
 class _Groups:
@@ -177,9 +191,8 @@ class EffectPlanner:
         for event in change:
             if event is None:
                 continue
-            named = [one.identifier_id for one in (*event.identifiers, *(event.decides or ()))]
-            for identifier_id in named:
-                nodes.add(await self._customer_of(identifier_id) or identifier_id)
+            for named in _named(event):
+                nodes.add(await self._customer_of(named.identifier_id) or named.identifier_id)
             for thing in event.things:
                 owner = await self._reader.owner_of(thing.thing_id)
                 nodes |= {owner} if owner else set()
@@ -197,39 +210,77 @@ class EffectPlanner:
         return self._customers.get(customer_id) or await self._reader.customer(customer_id)
 
     async def _effect(self, nodes: set[str], changes: Sequence[_Change], now: datetime) -> Effect:
-        ids, before = set(nodes), []
+        """Of the customers that the nodes lead to, and of those that would come of them."""
+        records = {}
         for node in sorted(nodes):
             customer_id = await self._customer_of(node)
             record = None if customer_id is None else await self._record(customer_id)
             if record is not None:
-                ids |= {member.identifier_id for member in record.members}
-                before.append(Before(record.customer_id, self._figures(record, now)))
-        return Effect(tuple(before), len(changes), await self._after(ids, changes, now))
+                records[record.customer_id] = record
+        before = {one: Shown(one, self._figures(record, now)) for one, record in records.items()}
+        members = {one: {m.identifier_id for m in record.members} for one, record in records.items()}
+        then = await self._then(nodes.union(*members.values()), changes)
+        if then is None:
+            return Effect(tuple(before.values()), len(changes), None)
+        after = {
+            one: Shown(one, figures_of(facts, self._projection, self._rules, now)) for one, facts in then.facts.items()
+        }
+        same = {one for one in before.keys() & after.keys() if members[one] == then.members[one]}
+        touched = {await self._home_of(change.before) for change in changes} | then.joined
+        left_out = {one for one in same - touched if (before[one].figures or after[one].figures) == after[one].figures}
+        return Effect(
+            tuple(one for customer_id, one in before.items() if customer_id not in left_out),
+            len(changes),
+            tuple(one for customer_id, one in sorted(after.items()) if customer_id not in left_out),
+        )
 
     def _figures(self, record: CustomerRecord, now: datetime) -> Figures | None:
         if record.facts is None:
             return None
         return figures_of(self._projection.decode(record.facts), self._projection, self._rules, now)
 
-    async def _after(self, ids: set[str], changes: Sequence[_Change], now: datetime) -> Figures | None:
-        if any(event is not None and event.decides for change in changes for event in change):
+    async def _home_of(self, event: DecodedEvent | None) -> str | None:
+        """Whose timeline the event is in now."""
+        if event is None or event.anchor_id is None:
             return None
-        stored = await self._reader.events_of(ids, limit=MOST_EVENTS)
+        return await self._reader.owner_of(event.anchor_id) or await self._customer_of(event.anchor_id)
+
+    async def _then(self, ids: set[str], changes: Sequence[_Change]) -> _Then | None:
+        """The customers that hold some of the ids once the changes are made; None where that is too much."""
+        named = {one.identifier_id: one for change in changes for event in change if event for one in _named(event)}
+        unseen = {one.identifier_id: ComponentMember(*one, None, None, False) for one in named.values()}
+        try:
+            component = await around(self._reader, {one: one for one in sorted(ids | named.keys())}, unseen=unseen)
+        except ComponentTooLargeError:
+            return None
+        inside = {member.identifier_id for member in component.inside}
+        stored = await self._reader.events_of(inside, limit=MOST_EVENTS)
         if stored is None:
             return None
-        folded = self._projection.initial()
         exchanged = {change.after.event_id for change in changes}
-        for event, recorded_us in stored:
-            decoded = self._decoded(event, recorded_us)
-            if decoded.event_id not in exchanged:
-                self._projection.apply(folded, decoded)
-        return self._with(folded, changes, now)
-
-    def _with(self, folded: CustomerFacts, changes: Sequence[_Change], now: datetime) -> Figures:
+        events = [one for one in starmap(self._decoded, stored) if one.event_id not in exchanged]
+        changed = [change.after for change in changes]
+        identity = HistoryIdentity()
+        identity.add_component(component, without=exchanged)
         for change in changes:
-            if change.after.listed:
-                self._projection.apply(folded, change.after)
-        return figures_of(folded, self._projection, self._rules, now)
+            if change.before is not None:
+                identity.add_superseded(change.before)
+        for event in (*events, *changed):
+            identity.add(event)
+        home = identity.customers(self._codec.space.policy)
+        members = {home[one]: {i for i in inside if home[i] == home[one]} for one in (ids | named.keys()) & inside}
+        joined = {home[event.anchor_id] for event in changed if event.listed and event.anchor_id in home}
+        return _Then(self._folded(members, home, (*events, *changed)), members, joined)
+
+    def _folded(
+        self, customers: Iterable[str], home: Mapping[str, str], events: Iterable[DecodedEvent]
+    ) -> Mapping[str, CustomerFacts]:
+        facts = {customer_id: self._projection.initial() for customer_id in customers}
+        for event in events:
+            folded = facts.get(home.get(event.anchor_id or "", ""))
+            if event.listed and folded is not None:
+                self._projection.apply(folded, event)
+        return facts
 
     def _decoded(self, event: str, recorded_us: int) -> DecodedEvent:
         recorded_at = from_micros(recorded_us)
@@ -243,9 +294,9 @@ def described(effects: Effects) -> dict[str, Any]:
         "without_effect": effects.without,
         "effects": [
             {
-                "before": [{"customer_id": one.customer_id, "figures": _figures(one.figures)} for one in effect.before],
+                "before": _customers(effect.before),
                 "records": effect.records,
-                "after": _figures(effect.after),
+                "after": None if effect.after is None else _customers(effect.after),
             }
             for effect in effects.shown
         ],
@@ -259,8 +310,9 @@ def lines(effects: Effects) -> list[str]:
         told += [f"before    customer {one.customer_id}: {_said(one.figures)}" for one in effect.before]
         if not effect.before:
             told.append("before    nobody has these identifiers yet")
-        after = "as a worker decides, or too many events to be folded here" if effect.after is None else ""
-        told.append(f"after     {after or _said(effect.after)}")
+        if effect.after is None:
+            told.append("after     as a worker decides: too many events or identifiers to be worked out here")
+        told += [f"after     customer {one.customer_id}: {_said(one.figures)}" for one in effect.after or ()]
     if effects.customers > len(effects.shown):
         told.append(f"          and {effects.customers - len(effects.shown):,} more customers")
     if not effects.customers:
@@ -268,8 +320,13 @@ def lines(effects: Effects) -> list[str]:
     return told
 
 
-def _figures(figures: Figures | None) -> Mapping[str, Any] | None:
-    return None if figures is None else figures._asdict()
+def _named(event: DecodedEvent) -> tuple[Identifier, ...]:
+    """Whom the event is about."""
+    return (*event.identifiers, *(event.decides or ()))
+
+
+def _customers(shown: Sequence[Shown]) -> list[Mapping[str, Any]]:
+    return [{"customer_id": one.customer_id, "figures": one.figures and one.figures._asdict()} for one in shown]
 
 
 def _said(figures: Figures | None) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from memory_reader import MemoryReader
-from view_rows import CODEC, PROJECTION, Views, event, viewed
+from view_rows import CODEC, PROJECTION, Views, event, identifier_id, viewed
 
 from customer_timeline.projections.stage_rules import StageRules
 from customer_timeline.runtime import effects as effecting
-from customer_timeline.runtime.effects import MOST_SHOWN, EffectPlanner, Effects
+from customer_timeline.runtime.effects import MOST_SHOWN, Effect, EffectPlanner, Effects, Shown
 from customer_timeline.runtime.exporting import exporting
 from customer_timeline.runtime.healing import plan_retry
 from customer_timeline.runtime.interrupts import stoppable
@@ -86,6 +88,64 @@ def _groups(views: Views) -> int:
         joined = [group for group in groups if group & named]
         groups = [group for group in groups if not group & named] + [named.union(*joined)]
     return len(groups)
+
+
+async def effect_of(views: Views, *records: dict[str, Any]) -> Effect:
+    reader = MemoryReader(views)
+    planner = EffectPlanner(reader, CODEC, PROJECTION, StageRules())
+    decoded = [CODEC.decode(json.dumps(record).encode(), appended_at=NOW) for record in records]
+    (effect,) = (await planner.effects(decoded, now=NOW)).shown
+    return effect
+
+
+def events(shown: Sequence[Shown] | None) -> dict[str, int]:
+    return {one.customer_id: one.figures.events if one.figures else 0 for one in shown or ()}
+
+
+def two_customers() -> tuple[Views, str, str]:
+    """One with three events, another one with two."""
+    views = Views()
+    views.customer([viewed(number, DAY, mailbox(1)) for number in (1, 2, 3)])
+    views.customer([viewed(number, DAY, mailbox(2)) for number in (4, 5)])
+    return views, identifier_id(*mailbox(1)), identifier_id(*mailbox(2))
+
+
+def both(number: int) -> dict[str, Any]:
+    """A page view that names two mailboxes."""
+    return event(number, "page.viewed.v1", DAY, {"url": "https://x.example.com/"}, [mailbox(1), mailbox(2)])
+
+
+async def test_an_event_that_turns_out_to_be_anothers_moves_and_joins_nobody() -> None:
+    views, first, second = two_customers()
+    effect = await effect_of(views, {**viewed(3, DAY, mailbox(2)), "revision": 1})
+    assert events(effect.before) == {first: 3, second: 2}
+    assert events(effect.after) == {first: 2, second: 3}
+
+
+async def test_customers_that_a_record_names_together_become_one() -> None:
+    views, first, second = two_customers()
+    effect = await effect_of(views, both(6))
+    assert events(effect.before) == {first: 3, second: 2}
+    assert list(events(effect.after).values()) == [6]
+
+
+async def test_customers_over_a_limit_stay_apart_and_only_whom_it_joins_is_shown() -> None:
+    views = Views()
+    views.customer([viewed(1, DAY, ("member_id", "M-1")), viewed(2, DAY, ("member_id", "M-1"))])
+    views.customer([viewed(3, DAY, ("member_id", "M-2"))])
+    named = [("member_id", "M-1"), ("member_id", "M-2")]
+    effect = await effect_of(views, event(4, "page.viewed.v1", DAY, {"url": "https://x.example.com/"}, named))
+    stronger = min(identifier_id(*one) for one in named)
+    assert list(events(effect.before)) == list(events(effect.after)) == [stronger]
+    assert events(effect.after)[stronger] == events(effect.before)[stronger] + 1
+
+
+async def test_a_correction_that_takes_the_only_link_back_divides_a_customer() -> None:
+    views = Views()
+    views.customer([viewed(1, DAY, mailbox(1)), viewed(2, DAY, mailbox(2)), both(3)])
+    effect = await effect_of(views, {**viewed(3, DAY, mailbox(1)), "revision": 1})
+    assert list(events(effect.before).values()) == [3]
+    assert events(effect.after) == {identifier_id(*mailbox(1)): 2, identifier_id(*mailbox(2)): 1}
 
 
 def test_a_signal_ends_a_command_with_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:

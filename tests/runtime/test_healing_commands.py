@@ -121,7 +121,7 @@ def test_what_healed_discarded_and_replaced_is_so_again_after_a_rebuild(operator
     assert operator.state(0, 1) == "discarded"
     edited = operator.told("dead-letters", "edit", operator.place(0, 1), "--set", "/data/csat=5", "--yes")
     (effect,) = edited["effects"]
-    assert (effect["before"][0]["figures"]["events"], effect["after"]["events"]) == (1, 2)
+    assert (effect["before"][0]["figures"]["events"], effect["after"][0]["figures"]["events"]) == (1, 2)
     operator.wait_for_operations(2)
     pipeline.settle()
     assert operator.state(0, 1) == "replaced"
@@ -148,7 +148,7 @@ def test_records_that_todays_code_accepts_end_as_if_they_had_never_failed(operat
     told = today.told("dead-letters", "retry", "--reason", "invalid_field", "--yes")
     assert (told["records"], told["accepted"], told["failing"]) == (2, 1, {"invalid_field": 1})
     (effect,) = told["effects"]
-    assert (effect["before"][0]["figures"]["events"], effect["after"]["events"]) == (1, 2)
+    assert (effect["before"][0]["figures"]["events"], effect["after"][0]["figures"]["events"]) == (1, 2)
     today.wait_for_operations(1)
     assert (today.state(0, 0), today.state(0, 1)) == ("healed", "open")
     assert today.run("dead-letters", "list", "--each").stdout.count("\n") == 1
@@ -207,19 +207,36 @@ def test_an_event_is_corrected_and_retracted_with_its_effect_shown_first(operato
     shown = operator.told("event", "show", event_id)
     assert (shown["revision"], shown["retracted"], shown["event"]["data"]["csat"]) == (0, False, 5)
     dry = operator.told("event", "correct", event_id, "--reason", "typo", "--set", "/data/csat=1", "--dry-run")
-    assert (dry["revision"], dry["position"], dry["effects"][0]["after"]["events"]) == (1, None, 1)
+    assert (dry["revision"], dry["position"], dry["effects"][0]["after"][0]["figures"]["events"]) == (1, None, 1)
     operator.run("event", "correct", event_id, "--reason", "typo", "--set", "/data/csat=1", "--yes")
     pipeline.settle()
     operator.wait_for_operations(1)
     assert operator.told("event", "show", event_id)["event"]["data"]["csat"] == 1
     taken = operator.told("event", "retract", event_id, "--reason", "never happened", "--yes")
-    assert (taken["revision"], taken["effects"][0]["after"]["events"]) == (2, 0)
+    assert (taken["revision"], taken["effects"][0]["after"][0]["figures"]["events"]) == (2, 0)
     pipeline.settle()
     assert operator.told("event", "show", event_id)["retracted"] is True
     for words in (("retract",), ("correct", "--set", "/data/csat=2")):
         refused = operator.run("event", words[0], event_id, "--reason", "again", *words[1:], "--dry-run", code=1)
         assert "was retracted" in refused.stderr
     pipeline.check()
+
+
+def test_a_correction_that_moves_an_event_does_what_was_shown(operator: Operator) -> None:
+    pipeline = operator.pipeline
+    others = [{"kind": "email", "value": "ben@example.com"}]
+    about_ben = {"survey_id": "s1", "csat": 4, "via": "online", "channel": "web", "identifiers": others}
+    pipeline.append([sent(survey(number, 4, data=about_ben)) for number in (5, 6)], lambda _: 0)
+    pipeline.settle()
+    ((event_id,),) = pipeline.query("SELECT event_id::text FROM timeline WHERE event ->> 'id' = 'answer-3'")
+    moved = f"/data/identifiers={json.dumps(others)}"
+    told = operator.told("event", "correct", event_id, "--reason", "Ben's", "--set", moved, "--yes")
+    pipeline.settle()
+    (effect,) = told["effects"]
+    assert sorted(one["figures"]["events"] for one in effect["before"]) == [1, 2]
+    shown = {one["customer_id"]: one["figures"]["events"] for one in effect["after"]}
+    assert shown == dict(pipeline.query("SELECT customer_id::text, events FROM customer"))
+    assert sorted(shown.values()) == [0, 3]
 
 
 def test_a_command_whose_second_topic_failed_is_completed_by_running_it_again(operator: Operator) -> None:
