@@ -181,7 +181,8 @@ class ConfluentLogReader:
                 elif time.monotonic() - answered > _STALLED_S:
                     raise LogUnreachable(self._bootstrap, _STALLED_S)
         finally:
-            self._consumer.unassign()
+            if self._consumer is not None:  # closed while somebody was reading
+                self._consumer.unassign()
 
     def _taken(self, messages: list[Any], partition: int, at: int, until: int) -> tuple[list[LogRecord], int]:
         """What of `messages` lies before `until`, and where the reading stands after them."""

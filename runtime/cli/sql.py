@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -66,7 +67,8 @@ def _painter() -> Callable[[Chart], bytes]:
 def _print(names: list[str], rows: list[tuple[Any, ...]], *, as_json: bool, as_csv: bool) -> None:
     if as_json:
         for row in rows:
-            print(json.dumps(dict(zip(names, row, strict=True)), default=_text, ensure_ascii=False))
+            told = dict(zip(names, map(_finite, row), strict=True))
+            print(json.dumps(told, default=_text, ensure_ascii=False))
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([names, *([_text(value) for value in row] for row in rows)])
@@ -78,6 +80,17 @@ def _print_table(names: list[str], rows: list[list[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     for row in (names, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _finite(value: Any) -> Any:
+    """What JSON can say: it has no word for a number that is none, or infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return value
 
 
 def _text(value: Any) -> str:

@@ -25,6 +25,17 @@ class ReplayTaken(CustomerTimelineError):
         super().__init__(f"Another replay is working in {folder}. Wait for it, or name another --output.")
 
 
+class ReplayWithoutRoom(CustomerTimelineError):
+    """The disk did not take what a replay wrote."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        self.folder = folder
+        super().__init__(
+            f"The replay could not write to {folder}: {reason}. Make room, and run the same command again: it goes on "
+            "where it stood."
+        )
+
+
 class OtherReplay(CustomerTimelineError):
     """What was begun there asked for something else."""
 

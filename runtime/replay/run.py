@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,7 @@ from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
-from customer_timeline.runtime.replay.errors import NoSuchPartition
+from customer_timeline.runtime.replay.errors import NoSuchPartition, ReplayWithoutRoom
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
 from customer_timeline.runtime.replay.people import TELLING
 from customer_timeline.runtime.replay.reading import Details, Stretch
@@ -58,6 +60,7 @@ class Outcome:
     written: Mapping[str, Any]
 
 
+_DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _DETAILS: Final[Mapping[str, Details]] = {"ndjson": "none", "parquet": "columns", "duckdb": "columns"}
 
 Observe = Callable[[str, int, int], None]
@@ -70,10 +73,10 @@ Write = Callable[[Crew, Work, Decided], Mapping[str, Any]]
 def replay(settings: Settings, question: Question, ways: Ways, write: Write, observe: Observe) -> Outcome:
     """Read, decide, write. A run that is stopped leaves what it has beside the output; the next goes on with it.
 
-    Raises LogUnreachable, LogMissing, LogUnreadable, NoSuchPartition, ReplayTaken, OtherReplay, ReplayBroken and what
-    `write` raises.
+    Raises LogUnreachable, LogMissing, LogUnreadable, NoSuchPartition, ReplayTaken, OtherReplay, ReplayBroken,
+    ReplayWithoutRoom and what `write` raises.
     """
-    with work_folder(ways.output, from_start=ways.from_start) as folder:
+    with work_folder(ways.output, from_start=ways.from_start) as folder, _room_in(folder):
         reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=ways.client)
         try:
             bounds = reader.bounds()
@@ -88,6 +91,17 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
         finally:
             reader.close()
         return _outcome(work, decided, written)
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """What the disk refuses, here or in one of the processes, is told as such."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in _DISK:
+            raise
+        raise ReplayWithoutRoom(str(folder), os.strerror(exc.errno)) from exc
 
 
 def _chosen(bounds: Mapping[int, Bounds], question: Question) -> Mapping[int, Bounds]:

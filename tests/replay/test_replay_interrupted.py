@@ -36,6 +36,30 @@ def test_stops_however_often_it_is_told_to_and_goes_on_later(
     assert output.read_bytes().splitlines() == expected(records)
 
 
+def test_a_disk_that_is_full_is_told_and_the_replay_goes_on_once_there_is_room(kafka: str, tmp_path: Path) -> None:
+    records = fill(kafka, f"{TOPIC}-full", hard_log(6, 300))
+    environ = {**os.environ, **environment(kafka, f"{TOPIC}-full")}
+    output = tmp_path / "events.ndjson"
+    words = ("--to", "ndjson", "--output", str(output))
+    for most_bytes in (20, 20_000):  # what fits into no file: the question of the replay, or its events
+        full = subprocess.run(
+            ["prlimit", f"--fsize={most_bytes}", *COMMAND, "replay", *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert full.returncode == 1, full.stderr
+        assert full.stderr == (
+            f"customer-timeline: The replay could not write to {output}.replay: File too large. Make room, and run the "
+            "same command again: it goes on where it stood.\n"
+        )
+        assert not output.exists()
+    replay(environ, *words)
+    assert output.read_bytes().splitlines() == expected(records)
+
+
 def _reads(output: Path) -> bool:
     """Its processes have begun."""
     return any(output.with_name(f"{output.name}.replay").glob("*.values"))

@@ -128,3 +128,10 @@ def test_a_topic_that_was_just_made_is_empty(kafka: str, client: Literal["conflu
             reader.close()
     finally:
         admin.close()
+
+
+def test_it_may_be_closed_while_somebody_reads(reader: LogReader) -> None:
+    reading = reader.read(1, 0, COUNT)
+    assert next(iter(reading))
+    reader.close()
+    reading.close()  # type: ignore[attr-defined]  # what is iterated over is a generator
