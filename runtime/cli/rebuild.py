@@ -131,11 +131,14 @@ def drop_command(
     as_json: bool = _AS_JSON,
 ) -> None:
     """Drop the old set, or a rebuild that is not wanted any more. Refused while somebody follows with it."""
-    from customer_timeline.runtime.rebuild.switching import drop
+    from customer_timeline.runtime.rebuild.making import in_megabytes
+    from customer_timeline.runtime.rebuild.switching import drop, droppable
 
     settings = load_settings()
     if not yes:
-        typer.confirm("Drop the set of tables that is not live?", abort=True, err=True)
+        one = droppable(settings)
+        which = "that is not live" if one is None else f"in {one.schema}, {one.role}, {in_megabytes(one.size)}"
+        typer.confirm(f"Drop the set of tables {which}?", abort=True, err=True)
     dropped = drop(settings)
     print(json.dumps({"dropped": dropped.schema}) if as_json else f"Dropped the {dropped.role} set ({dropped.schema}).")
 

@@ -86,6 +86,12 @@ def rollback(settings: Settings, *, max_lag: int, force: bool, timeout_s: float 
     return _exchange(settings, (("live", "rebuild"), ("old", "live")), timeout_s)
 
 
+def droppable(settings: Settings) -> SetStatus | None:
+    """The set that `drop` would drop; None where there is none, or it was killed while it was made."""
+    sets = {one.role: one for one in statuses(settings)}
+    return sets.get("old") or sets.get("rebuild")
+
+
 def drop(settings: Settings) -> SetStatus:
     """Drop the old set, or else the rebuild. Raises RebuildError where there is neither, or workers hold it."""
     sets = {one.role: one for one in statuses(settings)}

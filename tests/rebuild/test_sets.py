@@ -13,7 +13,7 @@ from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.rebuild import making
 from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, statuses
-from customer_timeline.runtime.rebuild.switching import behind, drop, rollback, switch
+from customer_timeline.runtime.rebuild.switching import behind, drop, droppable, rollback, switch
 from customer_timeline.runtime.settings import Settings
 
 Usage = namedtuple("Usage", "total used free")
@@ -76,8 +76,11 @@ def test_a_set_is_not_switched_before_it_was_verified_unless_forced(settings: Se
         making.make(settings, force=False, told=silent)
     rollback(settings, max_lag=0, force=False)
     assert [one.role for one in statuses(settings)] == ["live", "rebuild"]
-    drop(settings)
+    before = droppable(settings)
+    assert before is not None
+    assert before == drop(settings)
     assert [one.role for one in statuses(settings)] == ["live"]
+    assert droppable(settings) is None
 
 
 def test_a_long_read_makes_the_switch_give_up_and_change_nothing(settings: Settings) -> None:
