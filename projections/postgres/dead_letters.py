@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from customer_timeline.projections.dead_letters import (
     DeadLetter,
@@ -49,14 +49,16 @@ async def read_dead_letters(
 
 async def read_dead_letter(pool: ReadPool, place: DeadLetterPlace) -> DeadLetter | None:
     """One record, whole."""
-    rows = await pool.fetch("EXECUTE dead_letter (%s, %s, %s)", place)
-    if not rows:
-        return None
-    return letter_of(rows[0])
+    rows = await pool.fetch(AT_PLACES, tuple([one] for one in place))
+    return letter_of(rows[0]) if rows else None
+
+
+AT_PLACES: Final = "EXECUTE dead_letters_at (%s::text[], %s::integer[], %s::bigint[])"
+"""Of topics, partitions and offsets."""
 
 
 def letter_of(row: Sequence[Any]) -> DeadLetter:
-    """From the columns of `dead_letters.sql`, `dead_letter`."""
+    """From the columns of `dead_letters.sql`, `dead_letters_at`."""
     sha256, key, value, headers, *decided = row[8:]
     summary = DeadLetterSummary(*row[:8])
     decision = None if decided[-1] is None else DeadLetterDecision(*decided)

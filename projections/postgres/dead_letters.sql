@@ -98,8 +98,9 @@ WHERE ($1 IS NULL OR d.reason = $1)
 ORDER BY d.recorded_at DESC, d.topic COLLATE "C" DESC, d.part DESC, d.position DESC
 LIMIT $9
 
--- dead_letter: one dead letter, whole.
-PREPARE dead_letter (text, integer, bigint) AS
+-- dead_letters_at: those of the records at these places that are dead letters, whole, in the order of the log.
+-- $1 to $3 topics, partitions and offsets.
+PREPARE dead_letters_at (text[], integer[], bigint[]) AS
 SELECT
     d.topic,
     d.part,
@@ -117,9 +118,10 @@ SELECT
     c.reason,
     c.event_id::text,
     (extract(epoch FROM coalesce(d.healed_at, c.decided_at)) * 1000000)::bigint
-FROM dead_letter AS d
+FROM unnest($1, $2, $3) AS t (topic, part, position)
+JOIN dead_letter AS d USING (topic, part, position)
 LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
-WHERE d.topic = $1 AND d.part = $2 AND d.position = $3
+ORDER BY d.topic COLLATE "C", d.part, d.position
 
 -- stored_dead_letters: how many are open, of each reason; what their table takes on disk, how many were removed, and when
 -- the oldest that is there was recorded; a row even with none.

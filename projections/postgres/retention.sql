@@ -18,30 +18,6 @@ SELECT topic, part, position FROM dead_letter WHERE recorded_at < %(until)s
 ORDER BY recorded_at, topic COLLATE "C", part, position
 LIMIT %(limit)s
 
--- letters: dead letters, whole, in the order of the log
-SELECT
-    d.topic,
-    d.part,
-    d.position,
-    (extract(epoch FROM d.recorded_at) * 1000000)::bigint,
-    d.reason,
-    d.type,
-    d.error,
-    dead_letter_state(d.healed_at, c.state),
-    d.sha256,
-    d.key,
-    d.value,
-    d.headers::text,
-    c.operator,
-    c.reason,
-    c.event_id::text,
-    (extract(epoch FROM coalesce(d.healed_at, c.decided_at)) * 1000000)::bigint
-FROM dead_letter AS d
-JOIN unnest(%(topics)s::text[], %(parts)s::integer[], %(positions)s::bigint[]) AS t (topic, part, position)
-    USING (topic, part, position)
-LEFT JOIN dead_letter_decision AS c USING (topic, part, position)
-ORDER BY d.topic COLLATE "C", d.part, d.position
-
 -- stored: those of the places that are dead letters with these bytes
 SELECT d.topic, d.part, d.position
 FROM dead_letter AS d

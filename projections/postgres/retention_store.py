@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from customer_timeline.projections.dead_letters import DeadLetter, DeadLetterPlace
-from customer_timeline.projections.postgres.dead_letters import letter_of
+from customer_timeline.projections.postgres.dead_letters import AT_PLACES, letter_of
 from customer_timeline.projections.postgres.sql import named_queries
 from customer_timeline.projections.postgres.sweeper_session import SweeperSession
 
@@ -55,11 +55,19 @@ class RetentionStore:
 
     def letters(self, places: Sequence[DeadLetterPlace]) -> Sequence[DeadLetter]:
         """See `DeadLetterKeeping.letters`."""
-        return [letter_of(row) for row in self._rows("letters", _columns(places))]
+        with self._session.transaction() as cursor:
+            cursor.execute(named_queries("dead_letters.sql")["dead_letters_at"])  # as readers have it prepared
+            cursor.execute(AT_PLACES, tuple(_columns(places).values()))
+            found = cursor.fetchall()
+            cursor.execute("DEALLOCATE dead_letters_at")
+        return [letter_of(row) for row in found]
 
     def stored(self, exported: Sequence[tuple[DeadLetterPlace, str]]) -> Sequence[DeadLetterPlace]:
         """See `DeadLetterKeeping.stored`."""
-        named = {**_columns([place for place, _ in exported]), "hashes": [sha256 for _, sha256 in exported]}
+        named: dict[str, object] = {
+            **_columns([place for place, _ in exported]),
+            "hashes": [sha256 for _, sha256 in exported],
+        }
         return [DeadLetterPlace(*row) for row in self._rows("stored", named)]
 
     def close(self) -> None:
@@ -76,7 +84,7 @@ class RetentionStore:
         return rows[0][0] if rows else None
 
 
-def _columns(places: Sequence[DeadLetterPlace]) -> dict[str, object]:
+def _columns(places: Sequence[DeadLetterPlace]) -> dict[str, list[Any]]:
     return {
         "topics": [place.topic for place in places],
         "parts": [place.partition for place in places],
