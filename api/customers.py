@@ -121,7 +121,14 @@ _LIST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 def customers_router(answering: Answering) -> APIRouter:
     """The routes. `:path`, because a value may hold a slash (`%2F` is decoded before a path is matched)."""
     router = APIRouter(prefix="/v1/customers", tags=["customers"], redirect_slashes=False)
+    _add_list(router, answering)
+    _add_history(router, answering)
+    _add_identity(router, answering)
+    _add_customer(router, answering)  # the last one: it takes every path that no other one does
+    return router
 
+
+def _add_list(router: APIRouter, answering: Answering) -> None:
     @router.get(
         "",
         operation_id="customers",
@@ -132,6 +139,8 @@ def customers_router(answering: Answering) -> APIRouter:
     async def customers(request: Request, given: Annotated[ListParameters, Query()]) -> Response:
         return respond(request, await answering.customers(given))
 
+
+def _add_history(router: APIRouter, answering: Answering) -> None:
     @router.get(
         "/{ref:path}/timeline",
         operation_id="customer_timeline",
@@ -162,6 +171,8 @@ def customers_router(answering: Answering) -> APIRouter:
     async def difference(ref: Reference, request: Request, given: Annotated[DifferenceParameters, Query()]) -> Response:
         return respond(request, await answering.difference(ref, given))
 
+
+def _add_identity(router: APIRouter, answering: Answering) -> None:
     @router.get(
         "/{ref:path}/identity",
         operation_id="customer_identity",
@@ -182,6 +193,8 @@ def customers_router(answering: Answering) -> APIRouter:
     async def identity_why(ref: Reference, request: Request, given: Annotated[WhyParameters, Query()]) -> Response:
         return respond(request, await answering.identity_why(ref, given))
 
+
+def _add_customer(router: APIRouter, answering: Answering) -> None:
     @router.get(
         "/{ref:path}",
         operation_id="customer",
@@ -191,5 +204,3 @@ def customers_router(answering: Answering) -> APIRouter:
     )
     async def customer(ref: Reference, request: Request, given: Annotated[CutParameters, Query()]) -> Response:
         return respond(request, await answering.customer(ref, given))
-
-    return router

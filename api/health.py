@@ -60,38 +60,69 @@ def _in_a_thread(probe: Callable[[], Result]) -> _Remembered[Result]:
     return _Remembered(lambda: asyncio.to_thread(probe), PROBE_TTL_S)
 
 
-def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
-    """`/livez`, `/readyz` and `/metrics`."""
-    router = APIRouter(tags=["operations"])
-    lag = _in_a_thread(config.lag_probe) if config.lag_probe else None
-    pending = _in_a_thread(config.migrations_probe) if config.migrations_probe else None
-    dead_letters = _Remembered(reader.stored_dead_letters, COUNT_TTL_S)
+class _Checks:
+    """What the probes ask. No check waits for long; one that cannot be made says so."""
 
-    async def check_postgres() -> Check:
-        health = await reader.health()
+    def __init__(self, reader: TimelineReader, config: ApiConfig) -> None:
+        self._reader = reader
+        self._config = config
+        self._lag = _in_a_thread(config.lag_probe) if config.lag_probe else None
+        self._pending = _in_a_thread(config.migrations_probe) if config.migrations_probe else None
+        self._dead_letters = _Remembered(reader.stored_dead_letters, COUNT_TTL_S)
+
+    async def all(self) -> dict[str, Check]:
+        """Each check by its name."""
+        return {
+            "postgres": await _guarded(self._check_postgres),
+            "migrations": await _guarded(self._check_migrations),
+            "lag": await _guarded(self._check_lag),
+            "dead_letters": await self._check_dead_letters(),
+        }
+
+    async def known_lag(self) -> Lag | None:
+        """How far the views are behind the log; None where that is not known now."""
+        try:
+            return None if self._lag is None else await self._lag.get()
+        except (TimeoutError, CustomerTimelineError):
+            return None
+
+    async def known_dead_letters(self) -> StoredDeadLetters | None:
+        """How many dead letters there are; None where that is not known now."""
+        try:
+            return await self._dead_letters.get()
+        except (TimeoutError, CustomerTimelineError):
+            return None
+
+    async def _check_postgres(self) -> Check:
+        health = await self._reader.health()
         if not health.current:
             return _failed("The views are of another projection version.")
         return {"status": "ok", "projection_version": health.projection_version}
 
-    async def check_migrations() -> Check:
-        if pending is None:
+    async def _check_migrations(self) -> Check:
+        if self._pending is None:
             return _unknown("Nobody told this process which migrations there are.")
-        names = await pending.get()
+        names = await self._pending.get()
         return {"status": "failed", "pending": list(names)} if names else {"status": "ok", "pending": []}
 
-    async def check_lag() -> Check:
-        if lag is None:
+    async def _check_lag(self) -> Check:
+        if self._lag is None:
             return _unknown("This process does not ask the log.")
         try:
-            return _lag_check(await lag.get(), config.ready_max_lag_s)
+            return _lag_check(await self._lag.get(), self._config.ready_max_lag_s)
         except (LagUnknownError, TimeoutError):
             return _unknown("The log does not answer; what was applied is served.")
 
-    async def check_dead_letters() -> Check:
-        try:
-            return _dead_letter_check(await dead_letters.get(), config)
-        except (TimeoutError, CustomerTimelineError):
+    async def _check_dead_letters(self) -> Check:
+        stored = await self.known_dead_letters()
+        if stored is None:
             return _unknown("They could not be counted in time.")
+        return _dead_letter_check(stored, self._config)
+
+
+def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
+    """`/livez`, `/readyz` and `/metrics`."""
+    router = APIRouter(tags=["operations"])
 
     @router.get(
         "/livez",
@@ -103,6 +134,13 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
     async def livez() -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json", headers=_NO_STORE)
 
+    checks = _Checks(reader, config)
+    _add_readyz(router, checks)
+    _add_metrics(router, checks, metrics)
+    return router
+
+
+def _add_readyz(router: APIRouter, checks: _Checks) -> None:
     @router.get(
         "/readyz",
         operation_id="readyz",
@@ -111,19 +149,16 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
         responses={200: {"model": Ready}, **problem_responses(NOT_READY, INTERNAL)},
     )
     async def readyz() -> Response:
-        checks = {
-            "postgres": await _guarded(check_postgres),
-            "migrations": await _guarded(check_migrations),
-            "lag": await _guarded(check_lag),
-            "dead_letters": await check_dead_letters(),
-        }
-        failed = sorted(name for name, check in checks.items() if check["status"] == "failed")
+        found = await checks.all()
+        failed = sorted(name for name, check in found.items() if check["status"] == "failed")
         if failed:
-            raise ProblemError(NOT_READY, f"Not ready: {', '.join(failed)}.", extra={"checks": checks})
-        warnings = [check["reason"] for check in checks.values() if check["status"] == "warning"]
-        body = orjson.dumps({"status": "ready", "checks": checks, "warnings": warnings})
+            raise ProblemError(NOT_READY, f"Not ready: {', '.join(failed)}.", extra={"checks": found})
+        warnings = [check["reason"] for check in found.values() if check["status"] == "warning"]
+        body = orjson.dumps({"status": "ready", "checks": found, "warnings": warnings})
         return Response(body, media_type="application/json", headers=_NO_STORE)
 
+
+def _add_metrics(router: APIRouter, checks: _Checks, metrics: ApiMetrics) -> None:
     @router.get(
         "/metrics",
         operation_id="metrics",
@@ -132,18 +167,9 @@ def health_router(reader: TimelineReader, config: ApiConfig, metrics: ApiMetrics
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Text format."}},
     )
     async def exposition() -> Response:
-        try:
-            known_lag = None if lag is None else await lag.get()
-        except (TimeoutError, CustomerTimelineError):
-            known_lag = None
-        try:
-            stored = await dead_letters.get()
-        except (TimeoutError, CustomerTimelineError):
-            stored = None
-        text = await asyncio.to_thread(metrics.exposition, known_lag, stored)
+        lag, stored = await checks.known_lag(), await checks.known_dead_letters()
+        text = await asyncio.to_thread(metrics.exposition, lag, stored)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8", headers=_NO_STORE)
-
-    return router
 
 
 _DAY_US = 86_400 * 1_000_000
