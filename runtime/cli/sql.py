@@ -30,8 +30,9 @@ def sql_command(
 ) -> None:
     """Ask about history in SQL, with DuckDB: over what `replay --to parquet` or `--to duckdb` wrote.
 
-    Views: `events` (what every event has), one a family (`purchases`, `calls`, …), `people`, and the macro
-    `customers_as_of(t)`. Instants are shown in UTC. Exit code 2 where the query fails.
+    Views: `events` (what every event has), one a family (`purchases`, `calls`, …) and `people`, with the persons of the
+    whole replay. The macros `people_as_of(t)`, `events_as_of(t)` and `customers_as_of(t)` have those of an instant.
+    Instants are shown in UTC. Exit code 2 where the query fails.
     --plot draws a label and its numbers as bars, or as lines where the label is a date or a number; two labels and a
     number as a heat map.
     """
