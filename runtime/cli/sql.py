@@ -37,7 +37,9 @@ def sql_command(
     number as a heat map.
     """
     from customer_timeline.runtime.files import write_private
-    from customer_timeline.runtime.replay.analysis import ask, described, open_data
+    from customer_timeline.runtime.interrupts import stoppable
+    from customer_timeline.runtime.record_progress import shown_percent
+    from customer_timeline.runtime.replay.analysis import ask_watched, described, open_data
 
     if plot is not None and (query is None or plot.suffix.lower() != ".png"):
         raise typer.BadParameter("--plot takes a query and the name of a .png file.")
@@ -49,7 +51,9 @@ def sql_command(
         if query is None:
             names, rows = ["view", "columns"], list(described(connection))
         else:
-            names, rows = ask(connection, sys.stdin.read() if query == "-" else query)
+            asked = sys.stdin.read() if query == "-" else query
+            with stoppable("The data is as it was; ask again."), shown_percent("asking") as told:
+                names, rows = ask_watched(connection, asked, told)
     finally:
         connection.close()
     if paint is not None:

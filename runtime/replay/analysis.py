@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ try:
     import duckdb
 except ImportError as exc:
     raise PackageMissing("DuckDB files and `sql` need duckdb", "analytics") from exc
+
+_LOOK_S: Final = 0.2
 
 _NO_PLURAL: Final = frozenset({"knowledge", "loyalty", "quality", "social", "identity"})
 
@@ -98,6 +101,25 @@ def ask(connection: Any, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         return [name for name, *_ in found.description], found.fetchall()
     except duckdb.Error as exc:
         raise QueryError(str(exc)) from exc
+
+
+def ask_watched(
+    connection: Any, query: str, told: Callable[[float], object]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """As `ask`, on a thread of its own: DuckDB lets no signal through while it works, and this thread does.
+
+    `told`: how much of it is done, in percent, now and then. Whatever is raised here, as by a signal, stops the query.
+    """
+    connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+    with ThreadPoolExecutor(1, "query") as pool:
+        answer = pool.submit(ask, connection, query)
+        try:
+            while not wait([answer], timeout=_LOOK_S).done:
+                told(max(0.0, connection.query_progress()))
+        except BaseException:
+            connection.interrupt()
+            raise
+        return answer.result()
 
 
 def write_duckdb(
