@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from terminal import at_a_terminal, silent_kafka
 from view_rows import SECRET, Views, event, viewed
+from worker_farm import until
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.rebuild import making
@@ -55,13 +56,29 @@ def deployed(database: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def locked(environment: dict[str, str], table: str) -> Iterator[None]:
+def locked(environment: dict[str, str], table: str, schema: str = "customer_timeline") -> Iterator[None]:
     """Nobody reads the table meanwhile."""
     with closing(psycopg2.connect(environment[f"{PREFIX}DATABASE_URL"])) as connection:
         with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE customer_timeline.{table} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {schema}.{table} IN ACCESS EXCLUSIVE MODE")
         yield
         connection.rollback()
+
+
+def until_it_waits(environment: dict[str, str]) -> None:
+    """Return once somebody waits for a lock of the database."""
+    ask = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        " AND cardinality(pg_blocking_pids(pid)) > 0)"
+    )
+    with closing(psycopg2.connect(environment[f"{PREFIX}DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+
+        def waits() -> bool:
+            cursor.execute(ask)
+            return cursor.fetchone() == (True,)
+
+        until(waits, "somebody waits for a lock")
 
 
 PUBLISHING = {
@@ -154,6 +171,35 @@ def test_a_switch_that_waits_for_a_reader_ends_at_ctrl_c_and_changes_nothing(dep
     assert (code, out) == (130, ""), terminal.shown
     assert "interrupted. It is done as a whole or not at all" in terminal.shown
     assert [one.role for one in statuses(settings)] == ["live", "rebuild"]
+
+
+# As `rebuild start` does it once the log is read.
+_INDEXING = """
+import sys
+from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.rebuild.filling import Filling
+from customer_timeline.runtime.settings import load_settings
+with stoppable("Go on."):
+    Filling(load_settings(), workers=1, batch_events=1, told=lambda now: print(now.phase, file=sys.stderr))._index()
+"""
+
+
+def test_a_rebuild_that_makes_its_indexes_ends_at_ctrl_c_and_goes_on_with_those_that_are_left(
+    deployed: dict[str, str],
+) -> None:
+    named = {name.removeprefix(PREFIX).lower(): value for name, value in deployed.items() if name.startswith(PREFIX)}
+    settings = Settings(**named)  # type: ignore[arg-type]
+    making.make(settings, force=True, told=lambda message: None)
+    (absent,) = [one.absent_indexes for one in statuses(settings) if one.role == "rebuild"]
+    with locked(deployed, "dead_letter", "customer_timeline_rebuild"):
+        with at_a_terminal([sys.executable, "-c", _INDEXING], deployed) as terminal:
+            terminal.until("index ")
+            until_it_waits(deployed)
+            code, _ = terminal.interrupt()
+        assert code == 130, terminal.shown
+    making.make_indexes(settings, lambda name, number, count: None)
+    assert absent > 0
+    assert [one.absent_indexes for one in statuses(settings)] == [0, 0]
 
 
 def test_a_long_query_shows_how_far_it_is_and_ends_at_ctrl_c(tmp_path: Path) -> None:
