@@ -16,6 +16,7 @@ from customer_timeline.api.waiting import PositionWaiter
 from customer_timeline.projections.progress import NotYet
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.decoded import to_micros
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -72,7 +73,8 @@ def answered(ask: Callable[[Answering], Awaitable[Answer]], after: Positions = N
 
     Raises UnknownCustomerError, PositionsNotYetError, PositionsNotReadError, and what readers raise.
     """
-    return asyncio.run(_asked(load_settings(), ask, after))
+    with shown_step("waiting for the positions" if after.tokens else "reading"):
+        return asyncio.run(_asked(load_settings(), ask, after))
 
 
 async def _asked(settings: Settings, ask: Callable[[Answering], Awaitable[Answer]], after: Positions) -> Answer:

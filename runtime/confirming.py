@@ -16,6 +16,10 @@ Done = TypeVar("Done")
 GO_ON: Final = "Run the same command again: what is done already is not done twice."
 """What an operator is told whose command was interrupted."""
 
+PLANNING: Final = "working out what it changes"
+PUBLISHING: Final = "waiting for Kafka"
+"""What a command is at that plans and publishes one event."""
+
 
 class Decider(NamedTuple):
     """Who decides, and why, as an operation can hold it."""

@@ -264,7 +264,7 @@ class EffectPlanner:
         identity.add_component(component, without=exchanged)
         for change in changes:
             if change.before is not None:
-                identity.add_superseded(change.before)
+                identity.add_superseded(change.before, change.after.occurred_us)
         for event in (*events, *changed):
             identity.add(event)
         home = identity.customers(self._codec.space.policy)

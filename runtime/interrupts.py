@@ -6,9 +6,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,6 +46,24 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def aside(work: Callable[[], Result]) -> Result:
+    """What `work` gives or raises, done on another thread, so that a signal ends the waiting of this one at once.
+
+    psycopg2 lets no signal through while it waits for Postgres. For work that may be left where it is when the process
+    ends: a transaction that was not committed is undone then.
+    """
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as exc:  # noqa: BLE001 - whoever waits raises it
+            done.set_exception(exc)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    return done.result()
 
 
 @contextmanager

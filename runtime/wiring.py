@@ -269,12 +269,17 @@ def finishing(settings: Settings) -> Finishing:
 
 
 def operations_journal(
-    settings: Settings, codec: Codec, place: Place | None = None, observer: Observer = lambda step: None
+    settings: Settings,
+    codec: Codec,
+    place: Place | None = None,
+    observer: Observer = lambda step: None,
+    *,
+    pin: ViewSetPin | None = None,
 ) -> OperationsJournal:
     """Applies what operators decide about dead letters; connects when there is something to apply."""
     from customer_timeline.projections.postgres.operations import OperationsJournal
 
-    pin = view_set_pin(settings, "customer-timeline-operations", place=place)
+    pin = pin or view_set_pin(settings, "customer-timeline-operations", place=place)
     return OperationsJournal(
         pin.connect,
         codec,

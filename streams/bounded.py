@@ -1,17 +1,19 @@
-"""Apply the log up to chosen positions and no further, without a consumer group. For `rebuild verify`.
+"""Apply the log, and what operators decided, up to chosen positions and no further. For `rebuild verify`.
 
-The same decoding and the same journal as a worker's, one batch after the other.
+Without a consumer group; the same decoding and the same journals as a worker's, one batch after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
 from customer_timeline.projections.journal import Batch, RefusedError, Span
+from customer_timeline.projections.operations import OperationRecord, OperationsStore
 from customer_timeline.projections.postgres.journal import PostgresJournal
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import EPOCH
@@ -74,6 +76,29 @@ def apply_until(
                 journal.apply(batch)
                 nexts.update({part: span.until for part, span in batch.spans.items()})
                 observe(batch.records)
+
+
+def operate_until(bootstrap: str, topic: str, until: int, store: OperationsStore) -> None:
+    """Apply the operations before the position `until`, from where the store is; nothing where it is further.
+
+    Raises RefusedError where the topic lost the store's position, and what the store raises.
+    """
+    position = store.next_offset(topic)
+    if position >= until:
+        return
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="none"
+    )
+    with closing(consumer):
+        at = TopicPartition(topic, 0)
+        consumer.assign([at])
+        check_position(topic, 0, position, consumer.beginning_offsets([at])[at], consumer.end_offsets([at])[at])
+        consumer.seek(at, position)
+        while consumer.position(at) < until:
+            for raw in consumer.poll(timeout_ms=_POLL_MS).get(at, ()):
+                if raw.offset < until:
+                    stamp = EPOCH + timedelta(milliseconds=raw.timestamp)
+                    store.operate(OperationRecord(topic, raw.offset, stamp, raw.value))
 
 
 def _batch(

@@ -25,6 +25,7 @@ from customer_timeline.projections.dead_letters import (
 from customer_timeline.projections.instants import rfc3339
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.asking import parameters
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError, RejectionReason
 
@@ -149,7 +150,8 @@ def _read(ask: Callable[[DeadLetterReader], Awaitable[Result]]) -> Result:
         finally:
             await reader.aclose()
 
-    return asyncio.run(reading())
+    with shown_step("reading"):
+        return asyncio.run(reading())
 
 
 def place_of(record: str, hint: str = "RECORD") -> DeadLetterPlace:

@@ -18,7 +18,7 @@ from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
 from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider, place
 from customer_timeline.runtime.interrupts import stoppable
-from customer_timeline.runtime.record_progress import shown_records
+from customer_timeline.runtime.record_progress import shown_records, shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import RejectionReason
 
@@ -35,6 +35,7 @@ _OPERATOR = typer.Option(None, help="Who decides. [default: the name of this use
 _DRY_RUN = typer.Option(False, "--dry-run", help="Show what it would do, append nothing; needs no Kafka.")
 _JSON = typer.Option(False, "--json", help="One JSON object.")
 _YES = typer.Option(False, "--yes", help="Do not ask.")
+_SELECTING = "looking for dead letters"
 
 
 def register(app: typer.Typer) -> None:
@@ -117,7 +118,7 @@ def append(settings: Settings, kind: OperationKind, places: Sequence[DeadLetterP
     from customer_timeline.runtime.healing import operations
 
     wanted = operations(kind, places, who, now=SystemClock().now())
-    with wiring.operations_log(settings) as log, shown_records("appending", len(places)) as step:
+    with shown_records("appending", len(places)) as step, wiring.operations_log(settings) as log:
         found = []
         for operation in wanted:
             found.append(log.append(operation))
@@ -139,7 +140,8 @@ async def _plan_retry(settings: Settings, wanted: DeadLetterFilter, named: list[
 
     reader, codec = wiring.reader(settings), wiring.codec(settings)
     try:
-        places = await select(reader, wanted, named)
+        with shown_step(_SELECTING):
+            places = await select(reader, wanted, named)
         planner = EffectPlanner(reader, codec, wiring.customer_projection(settings), settings.stages)
         return await plan_retry(reader, codec, planner, places, now=SystemClock().now(), shown=shown_records)
     finally:
@@ -153,7 +155,8 @@ async def _select(
 
     reader = wiring.reader(settings)
     try:
-        return await select(reader, wanted, named)
+        with shown_step(_SELECTING):
+            return await select(reader, wanted, named)
     finally:
         await reader.aclose()
 

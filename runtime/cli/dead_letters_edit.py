@@ -16,8 +16,9 @@ from customer_timeline.runtime.cli.dead_letters import NoDeadLetterError, place_
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
-from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider, place
+from customer_timeline.runtime.confirming import GO_ON, PLANNING, PUBLISHING, Decider, Manner, decider, place
 from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.schemas.json_edit import with_value, without
@@ -70,7 +71,8 @@ def edit_command(
     who = decider(operator or this_user(), reason)
     settings, manner = load_settings(), Manner(dry_run, as_json, yes)
     with stoppable(GO_ON):
-        repair, effects, replaced = asyncio.run(_plan(settings, letter_at, edit, whole))
+        with shown_step(PLANNING):
+            repair, effects, replaced = asyncio.run(_plan(settings, letter_at, edit, whole))
         published = manner.decide(
             lambda err: print_repair(repair, effects, err=err),
             "Publish this event?",
@@ -94,7 +96,8 @@ def _publish(settings: Settings, repair: Repair, letter_at: DeadLetterPlace, who
         places=(operation_place(letter_at),),
         event_id=UUID(repair.decoded.event_id),
     )
-    return publish_and_tell(settings, repair, lambda at: edited)
+    with shown_step(PUBLISHING):
+        return publish_and_tell(settings, repair, lambda at: edited)
 
 
 async def _plan(

@@ -13,6 +13,7 @@ from customer_timeline.projections.digest import FORM, CustomerDigest, ViewDiges
 from customer_timeline.projections.instants import rfc3339_or_none
 from customer_timeline.projections.postgres.digests import DigestSnapshot, digest_snapshot
 from customer_timeline.runtime import wiring
+from customer_timeline.runtime.interrupts import aside, stoppable
 from customer_timeline.runtime.settings import Settings, load_settings
 
 
@@ -42,12 +43,22 @@ def digest_command(
         raise typer.BadParameter("--customers lists all, --customer names one: choose.")
     settings = load_settings()
     identifier_id = None if customer is None else _identifier_id(customer, settings)
-    with (
-        _progress() as observe,
-        digest_snapshot(
-            lambda: wiring.connect(settings, application="customer-timeline digest"), as_of_us, observe
-        ) as snapshot,
-    ):
+    with stoppable("Nothing was changed."), _progress() as observe:
+        aside(lambda: _print(settings, as_of_us, identifier_id, observe, customers=customers, as_json=as_json))
+
+
+def _print(
+    settings: Settings,
+    as_of_us: int | None,
+    identifier_id: str | None,
+    observe: Callable[[str, int], None],
+    *,
+    customers: bool,
+    as_json: bool,
+) -> None:
+    with digest_snapshot(
+        lambda: wiring.connect(settings, application="customer-timeline digest"), as_of_us, observe
+    ) as snapshot:
         if identifier_id is not None:
             _print_customers(snapshot, iter([_one(snapshot, identifier_id)]), as_json)
         elif customers:

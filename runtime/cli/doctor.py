@@ -20,9 +20,13 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="One JSON object."
     """Check Python, Kafka, Postgres, topics, migrations, clocks and disk; exit 1 if something failed."""
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.runtime.doctor import checked_at, examine, healthy
+    from customer_timeline.runtime.interrupts import aside, stoppable
+    from customer_timeline.runtime.record_progress import shown_step
 
     clock = SystemClock()
-    findings = list(examine(load_settings(), clock))
+    settings = load_settings()
+    with stoppable("Nothing was changed."), shown_step("examining"):
+        findings = aside(lambda: list(examine(settings, clock)))
     if as_json:
         report = {"healthy": healthy(findings), "at": checked_at(clock), "findings": [f._asdict() for f in findings]}
         print(json.dumps(report, indent=2))

@@ -15,8 +15,9 @@ from customer_timeline.runtime.cli.dead_letters import printable
 from customer_timeline.runtime.cli.dead_letters_edit import edit_of, print_repair, tell_published, whole_of
 from customer_timeline.runtime.cli.identity import this_user
 from customer_timeline.runtime.clock import SystemClock
-from customer_timeline.runtime.confirming import GO_ON, Decider, Manner, decider
+from customer_timeline.runtime.confirming import GO_ON, PLANNING, PUBLISHING, Decider, Manner, decider
 from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def register(app: typer.Typer) -> None:
 
 def show_command(event: str = _EVENT, as_json: bool = _JSON) -> None:
     """Show an event: the record that counts. Its content is personal."""
-    stored = asyncio.run(_stored(load_settings(), event))
+    with shown_step("reading"):
+        stored = asyncio.run(_stored(load_settings(), event))
     told = stored.described()
     if as_json:
         print(json.dumps(told))
@@ -106,7 +108,7 @@ def retract_command(
         return await corrector.retract(event, reason=who.reason, operator=who.operator, now=SystemClock().now())
 
     def publish(repair: Repair, told: bool) -> Position:
-        with wiring.publisher(settings) as publisher:
+        with shown_step(PUBLISHING), wiring.publisher(settings) as publisher:
             return publisher.publish(repair.decoded).position()
 
     _decide(settings, plan, publish, "Publish this retraction?", Manner(dry_run, as_json, yes))
@@ -120,7 +122,8 @@ def _decide(
     manner: Manner,
 ) -> None:
     with stoppable(GO_ON):
-        repair, effects, told = asyncio.run(_planned(settings, plan))
+        with shown_step(PLANNING):
+            repair, effects, told = asyncio.run(_planned(settings, plan))
         published = manner.decide(
             lambda err: print_repair(repair, effects, err=err),
             question,
@@ -146,7 +149,8 @@ def _publish_correction(settings: Settings, repair: Repair, who: Decider, *, tol
             event_id=UUID(repair.decoded.event_id),
         )
 
-    return publish_and_tell(settings, repair, None if told else corrected)
+    with shown_step(PUBLISHING):
+        return publish_and_tell(settings, repair, None if told else corrected)
 
 
 async def _stored(settings: Settings, event: str) -> StoredRecord:

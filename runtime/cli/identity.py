@@ -15,7 +15,9 @@ from customer_timeline.api.references import identifier_id_of
 from customer_timeline.runtime import customer_text, identity_text, wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.command_groups import command_group
-from customer_timeline.runtime.confirming import Manner, place
+from customer_timeline.runtime.confirming import PLANNING, PUBLISHING, Manner, place
+from customer_timeline.runtime.interrupts import stoppable
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -31,6 +33,8 @@ _OPERATOR = typer.Option(None, help="Who decides. [default: the name of this use
 _DRY_RUN = typer.Option(False, "--dry-run", help="Show what it would do, publish nothing; needs no Kafka.")
 _JSON = typer.Option(False, "--json", help="One JSON object.")
 _YES = typer.Option(False, "--yes", help="Do not ask.")
+
+_GO_ON = "Run the same command again: to decide the same twice changes nothing."
 
 
 class NobodyDecidesError(CustomerTimelineError):
@@ -86,7 +90,8 @@ def unmerge_command(
 def why_command(a: str = _A, b: str = _B, as_json: bool = _JSON) -> None:
     """Show why two identifiers are one customer, with the events behind it, or what keeps them apart."""
     settings = load_settings()
-    answer = asyncio.run(_why(settings, a, b))
+    with shown_step("reading"):
+        answer = asyncio.run(_why(settings, a, b))
     if as_json:
         print(answer.body.decode())
     else:
@@ -116,16 +121,20 @@ def _decide(
     from customer_timeline.runtime.deciding import described
 
     settings = load_settings()
-    plan = asyncio.run(_plan(settings, verdict, refs, reason, operator or this_user()))
-    told = described(plan)
 
     def publish() -> Position:
-        with wiring.publisher(settings) as publisher:
+        with shown_step(PUBLISHING), wiring.publisher(settings) as publisher:
             return publisher.publish(plan.event).position()
 
-    published = Manner(dry_run, as_json, yes).decide(
-        lambda err: identity_text.print_plan(told, customer_text.console(err=err)), "Publish this decision?", publish
-    )
+    with stoppable(_GO_ON):
+        with shown_step(PLANNING):
+            plan = asyncio.run(_plan(settings, verdict, refs, reason, operator or this_user()))
+        told = described(plan)
+        published = Manner(dry_run, as_json, yes).decide(
+            lambda err: identity_text.print_plan(told, customer_text.console(err=err)),
+            "Publish this decision?",
+            publish,
+        )
     if as_json:
         print(json.dumps({**told, "dry_run": dry_run, "position": published and published._asdict()}))
     elif published:

@@ -71,11 +71,16 @@ def main() -> None:
     """Run the command line; a foreseen error is one line on stderr and an exit code."""
     try:
         build_app(sys.argv[1:])()
+    except SystemExit as ending:
+        if _was_interrupted(ending):
+            print("customer-timeline: interrupted.", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # The reader of our output (`head`) has gone; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
+        print("customer-timeline: interrupted.", file=sys.stderr)
         sys.exit(interrupts.EXIT_CODE)
     except Exception as error:
         told = _foreseen(error)
@@ -84,6 +89,12 @@ def main() -> None:
         message, code = told
         print(f"customer-timeline: {message}", file=sys.stderr)
         sys.exit(code)
+
+
+def _was_interrupted(ending: SystemExit) -> bool:
+    """Whether Ctrl-C ended the command, which it left to typer: that ends with the exit code and no word."""
+    said = ending.__context__
+    return isinstance(said, typer.Exit) and isinstance(said.__cause__, KeyboardInterrupt)
 
 
 def _foreseen(error: Exception) -> tuple[str, int] | None:

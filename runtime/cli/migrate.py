@@ -6,7 +6,9 @@ import json
 
 import typer
 
+from customer_timeline.runtime.interrupts import aside, stoppable
 from customer_timeline.runtime.migrate import Migration, migrate, pending
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import load_settings
 
 
@@ -27,7 +29,11 @@ def migrate_command(
         if not as_json:
             print(f"applied {migration.name}")
 
-    found = pending(url, schema) if check else migrate(url, schema, progress=tell)
+    with (
+        stoppable("Each migration is applied as a whole or not at all: run the same command again."),
+        shown_step("looking" if check else "applying migrations"),
+    ):
+        found = aside(lambda: pending(url, schema) if check else migrate(url, schema, progress=tell))
     names = [migration.name for migration in found]
     if as_json:
         print(json.dumps({"schema": schema, "pending" if check else "applied": names}))

@@ -31,7 +31,9 @@ def reset_command(
     For a log that is no longer the one that the view was made of. What the log does not hold any more is gone for ever.
     Stop all workers before; they build the view again when they are started.
     """
+    from customer_timeline.runtime.interrupts import aside, stoppable
     from customer_timeline.runtime.projection_reset import reset
+    from customer_timeline.runtime.record_progress import shown_step
 
     settings = load_settings()
     if not yes:
@@ -41,7 +43,8 @@ def reset_command(
             abort=True,
             err=True,
         )
-    report = reset(settings)
+    with stoppable("The view is emptied as a whole or not at all; run the same command again."), shown_step("emptying"):
+        report = aside(lambda: reset(settings))
     if as_json:
         print(json.dumps({"emptied": report.tables, "starts": report.starts}))
         return

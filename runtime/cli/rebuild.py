@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from customer_timeline.runtime.rebuild.filling import Progress
     from customer_timeline.runtime.rebuild.sets import SetStatus
     from customer_timeline.runtime.rebuild.switching import Switched
+
+Done = TypeVar("Done")
 
 _AS_JSON = typer.Option(False, "--json", help="One JSON object.")
 _MAX_LAG = typer.Option(1000, "--max-lag", min=0, help="Positions that the set may be behind the live one.")
@@ -46,7 +48,7 @@ def start_command(
     The live set is not touched. Stop it with Ctrl-C when you like; started again, it goes on where it was. A second
     rebuild at once is refused. Exit codes: 0 filled, 1 failed or refused, 3 a server is not reachable.
     """
-    from customer_timeline.runtime.interrupts import Interrupted, interruptible
+    from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
     from customer_timeline.runtime.rebuild import filling
 
     settings = load_settings()
@@ -68,7 +70,7 @@ def start_command(
                 )
         except Interrupted:
             say("stopped; `customer-timeline rebuild start` goes on where it was")
-            raise KeyboardInterrupt from None
+            raise typer.Exit(EXIT_CODE) from None
     _print_status(settings, as_json)
 
 
@@ -90,13 +92,16 @@ def verify_command(
     differs for a reason named here; 1 it differs.
     """
     from customer_timeline.runtime.cli.digest import instant_us
+    from customer_timeline.runtime.interrupts import aside, stoppable
     from customer_timeline.runtime.rebuild import verifying
     from customer_timeline.runtime.rebuild.text import comparison_text
 
     settings = load_settings()
-    with _reading() as observe:
-        found = verifying.verify(
-            settings, as_of_us=instant_us(as_of), samples=samples, timeout_s=timeout_s, observe=observe
+    with stoppable("The rebuild's workers go on; run the same command again."), _reading() as observe:
+        found = aside(
+            lambda: verifying.verify(
+                settings, as_of_us=instant_us(as_of), samples=samples, timeout_s=timeout_s, observe=observe
+            )
         )
     print(json.dumps(found.as_json()) if as_json else comparison_text(found))
     if not found.ok:
@@ -113,7 +118,8 @@ def switch_command(
     from customer_timeline.runtime.rebuild.switching import switch
 
     settings = load_settings()
-    _print_switched(switch(settings, max_lag=max_lag, force=force, timeout_s=timeout_s), as_json)
+    done = _exchanged(lambda: switch(settings, max_lag=max_lag, force=force, timeout_s=timeout_s))
+    _print_switched(done, as_json)
 
 
 def rollback_command(
@@ -123,7 +129,8 @@ def rollback_command(
     from customer_timeline.runtime.rebuild.switching import rollback
 
     settings = load_settings()
-    _print_switched(rollback(settings, max_lag=max_lag, force=force, timeout_s=timeout_s), as_json)
+    done = _exchanged(lambda: rollback(settings, max_lag=max_lag, force=force, timeout_s=timeout_s))
+    _print_switched(done, as_json)
 
 
 def drop_command(
@@ -139,7 +146,7 @@ def drop_command(
         one = droppable(settings)
         which = "that is not live" if one is None else f"in {one.schema}, {one.role}, {in_megabytes(one.size)}"
         typer.confirm(f"Drop the set of tables {which}?", abort=True, err=True)
-    dropped = drop(settings)
+    dropped = _exchanged(lambda: drop(settings))
     print(json.dumps({"dropped": dropped.schema}) if as_json else f"Dropped the {dropped.role} set ({dropped.schema}).")
 
 
@@ -151,15 +158,28 @@ def _print_switched(done: Switched, as_json: bool) -> None:
 
 
 def _print_status(settings: Settings, as_json: bool) -> None:
+    from customer_timeline.runtime.interrupts import aside, stoppable
     from customer_timeline.runtime.rebuild.sets import statuses
     from customer_timeline.runtime.rebuild.text import status_lines
+    from customer_timeline.runtime.record_progress import shown_step
 
-    found: list[SetStatus] = statuses(settings)
+    with stoppable("Nothing was changed."), shown_step("reading"):
+        found: list[SetStatus] = aside(lambda: statuses(settings))
     if as_json:
         print(json.dumps({"sets": [one._asdict() for one in found]}))
         return
     for line in status_lines(found):
         print(line)
+
+
+def _exchanged(exchange: Callable[[], Done]) -> Done:
+    """What is done to sets in one transaction, which waits for those who read or write them."""
+    from customer_timeline.runtime.interrupts import aside, stoppable
+    from customer_timeline.runtime.record_progress import shown_step
+
+    how = "It is done as a whole or not at all: `customer-timeline rebuild status` tells."
+    with stoppable(how), shown_step("waiting for readers and writers"):
+        return aside(exchange)
 
 
 @contextmanager

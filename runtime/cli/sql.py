@@ -31,13 +31,16 @@ def sql_command(
 ) -> None:
     """Ask about history in SQL, with DuckDB: over what `replay --to parquet` or `--to duckdb` wrote.
 
-    Views: `events` (what every event has), one a family (`purchases`, `calls`, …), `people`, and the macro
-    `customers_as_of(t)`. Instants are shown in UTC. Exit code 2 where the query fails.
+    Views: `events` (what every event has), one a family (`purchases`, `calls`, …) and `people`, with the persons of the
+    whole replay. The macros `people_as_of(t)`, `events_as_of(t)` and `customers_as_of(t)` have those of an instant.
+    Instants are shown in UTC. Exit code 2 where the query fails.
     --plot draws a label and its numbers as bars, or as lines where the label is a date or a number; two labels and a
     number as a heat map.
     """
     from customer_timeline.runtime.files import write_private
-    from customer_timeline.runtime.replay.analysis import ask, described, open_data
+    from customer_timeline.runtime.interrupts import stoppable
+    from customer_timeline.runtime.record_progress import shown_percent
+    from customer_timeline.runtime.replay.analysis import ask_watched, described, open_data
 
     if plot is not None and (query is None or plot.suffix.lower() != ".png"):
         raise typer.BadParameter("--plot takes a query and the name of a .png file.")
@@ -49,7 +52,9 @@ def sql_command(
         if query is None:
             names, rows = ["view", "columns"], list(described(connection))
         else:
-            names, rows = ask(connection, sys.stdin.read() if query == "-" else query)
+            asked = sys.stdin.read() if query == "-" else query
+            with stoppable("The data is as it was; ask again."), shown_percent("asking") as told:
+                names, rows = ask_watched(connection, asked, told)
     finally:
         connection.close()
     if paint is not None:

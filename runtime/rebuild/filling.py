@@ -25,6 +25,7 @@ from customer_timeline.projections.journal import TransientStorageError
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.embedded.process import GuardedProcess, log_tail
+from customer_timeline.runtime.interrupts import aside
 from customer_timeline.runtime.rebuild import making
 from customer_timeline.runtime.rebuild.sets import RebuildError, schema_of, settings_of
 from customer_timeline.runtime.settings import PREFIX, Settings
@@ -109,7 +110,7 @@ class Filling:
     def _finish(self) -> None:
         """Put the facts together that wait by anchor."""
         finishing = wiring.finishing(self._settings.model_copy(update={"database_schema": self._schema_now()}))
-        count = finishing.prepare()
+        count = aside(finishing.prepare)
         if count is None:
             return
         shares = [["--finishing", f"{number}/{self._workers}"] for number in range(self._workers)]
@@ -120,13 +121,13 @@ class Filling:
             for child in children:
                 if child.returncode != 0:
                     raise RebuildError(_ended(child))
-        finishing.end()
+        aside(finishing.end)
 
     def _index(self) -> None:
         def told(name: str, number: int, count: int) -> None:
             self._told(Progress(f"index {name}", number, count, None))
 
-        making.make_indexes(self._settings_now(), told)
+        aside(lambda: making.make_indexes(self._settings_now(), told))
 
     def _settings_now(self) -> Settings:
         """The configured settings; the set has the name of a rebuild until it is filled."""

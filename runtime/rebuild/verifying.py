@@ -1,5 +1,7 @@
 """Is the rebuild equal to the live set? Brought to exactly the positions of one snapshot of it, then compared.
 
+Those of operators' decisions are among them: what one set has removed and the other not yet is no difference.
+
 The rebuild's workers stand still meanwhile: a row names this process, and every transaction of theirs asks for it. They
 go on by themselves when it ends, however it ends. What differs is explained where it follows from records that only
 this version's code accepts: they are healed, and no failure.
@@ -12,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -21,13 +23,14 @@ from customer_timeline.projections.postgres.digests import DigestSnapshot, diges
 from customer_timeline.projections.view_comparison import Row, TableComparison, compare_tables
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.rebuild.healing import Healed, healed_of
-from customer_timeline.runtime.rebuild.sets import RebuildError, settings_of, status
+from customer_timeline.runtime.rebuild.sets import RebuildError, Role, settings_of, status, transaction
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.streams.bounded import Bounds, apply_until
+from customer_timeline.streams.bounded import Bounds, apply_until, operate_until
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
+_OPERATIONS: Final = "SELECT next_offset FROM operation_offset WHERE topic = %(topic)s"
 _LOOK_EVERY_S = 0.2
 _HOLD_PATIENCE_MS = 60_000
 
@@ -35,13 +38,16 @@ Observe = Callable[[str, int], None]
 
 
 class Comparison(NamedTuple):
-    """What a verification found. `versions`: projection version of the live set and of the rebuild."""
+    """What a verification found. `versions`: projection version of the live set and of the rebuild. `operations`: the
+    position until which both had applied what operators decided.
+    """
 
     versions: tuple[str | None, str | None]
     positions: Mapping[int, int]
     as_of_us: int | None
     tables: tuple[TableComparison, ...]
     healed: Healed
+    operations: int = 0
 
     @property
     def same_version(self) -> bool:
@@ -65,6 +71,7 @@ class Comparison(NamedTuple):
             "equal": self.equal,
             "versions": {"live": self.versions[0], "rebuild": self.versions[1]},
             "positions": self.positions,
+            "operations": self.operations,
             "healed": {"records": self.healed.records, "reasons": self.healed.reasons, "samples": self.healed.samples},
             "tables": {
                 one.table: {
@@ -98,9 +105,13 @@ def verify(settings: Settings, *, as_of_us: int | None, samples: int, timeout_s:
             positions = {
                 part: at for (topic, part), at in live.positions.items() if topic == settings.touchpoints_topic
             }
+            operations = _operations_before(live, settings.operations_topic)
             _apply_until(ours, positions, observe)
+            # Later: what is decided about a record changes nothing before the record is there.
+            _operate_until(ours, operations)
             with digest_snapshot(lambda: wiring.connect(ours), as_of_us) as rebuild:
-                comparison = _compared(settings, live, rebuild, positions, samples, observe)
+                compared = _compared(settings, live, rebuild, positions, samples, observe)
+                comparison = compared._replace(operations=operations)
         _note(holder, comparison)
     return comparison
 
@@ -132,15 +143,24 @@ def _await_live(settings: Settings, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         live, rebuild = status(settings, "live"), status(settings, "rebuild")
-        ahead = [part for part, at in rebuild.positions.items() if at > live.positions.get(part, 0)]
+        ahead = [f"partition {part}" for part, at in rebuild.positions.items() if at > live.positions.get(part, 0)]
+        if _operated(settings, "rebuild") > _operated(settings, "live"):
+            ahead.append(settings.operations_topic)
         if not ahead:
             return
         if time.monotonic() > deadline:
             raise RebuildError(
-                f"The live set has not come to where the rebuild is within {timeout_s:g} s (partitions "
-                f"{', '.join(map(str, ahead))}): do its workers run?"
+                f"The live set has not come to where the rebuild is within {timeout_s:g} s ({', '.join(ahead)}): "
+                "do its workers run?"
             )
         time.sleep(_LOOK_EVERY_S)
+
+
+def _operated(settings: Settings, role: Role) -> int:
+    with transaction(settings_of(settings, role), "customer-timeline verify") as cursor:
+        cursor.execute(_OPERATIONS, {"topic": settings.operations_topic})
+        (position,) = cursor.fetchone() or (0,)
+    return int(position)
 
 
 def _apply_until(ours: Settings, positions: Mapping[int, int], observe: Observe) -> None:
@@ -161,6 +181,17 @@ def _apply_until(ours: Settings, positions: Mapping[int, int], observe: Observe)
         journal.release(ours.touchpoints_topic)
     finally:
         journal.close()
+
+
+def _operate_until(ours: Settings, position: int) -> None:
+    pin = wiring.view_set_pin(ours, "customer-timeline verify", holding=True)
+    with closing(wiring.operations_journal(ours, wiring.codec(ours), pin=pin)) as journal:
+        operate_until(ours.kafka_bootstrap, ours.operations_topic, position, journal)
+
+
+def _operations_before(snapshot: DigestSnapshot, topic: str) -> int:
+    """The position until which a set has applied what operators decided."""
+    return max((int(position) for (position,) in snapshot.rows(_OPERATIONS, topic=topic)), default=0)
 
 
 def _compared(

@@ -1,22 +1,25 @@
 """DuckDB over what a replay wrote: the same views whether it is Parquet or one DuckDB file. Needs duckdb.
 
-`events` holds what every event has. A family has a view of its own, named in the plural: `purchases`, `calls`. The
-macro `customers_as_of(t)` gives a line a person, over what had happened by then; who is who is as in the whole replay.
+`events` holds what every event has. A family has a view of its own, named in the plural: `purchases`, `calls`. Their
+persons are those of the whole replay; those of an instant are told by the macros of `as_of`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
 
 from customer_timeline.producers.errors import PackageMissing
 from customer_timeline.runtime.files import FileUnusable
+from customer_timeline.runtime.replay.as_of import answer_as_of, refuse_as_of
 from customer_timeline.runtime.replay.columns import COMMON, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
-from customer_timeline.runtime.replay.parquet import EVENTS, PEOPLE, write_parquet
+from customer_timeline.runtime.replay.identity_tables import PREFIX, TABLES
+from customer_timeline.runtime.replay.parquet import EVENTS, IDENTITY, PEOPLE, write_parquet
 from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes
 from customer_timeline.schemas.catalogue import CATALOGUE
@@ -27,26 +30,11 @@ try:
 except ImportError as exc:
     raise PackageMissing("DuckDB files and `sql` need duckdb", "analytics") from exc
 
+_LOOK_S: Final = 0.2
+
 _NO_PLURAL: Final = frozenset({"knowledge", "loyalty", "quality", "social", "identity"})
 
 _SQL_TYPES: Final = {"timestamp[us, tz=UTC]": "TIMESTAMPTZ", "bool": "BOOLEAN", "int64": "BIGINT", "int32": "INTEGER"}
-
-_CUSTOMERS: Final = """
-CREATE OR REPLACE MACRO customers_as_of(t) AS TABLE
-SELECT
-    person_id,
-    min(occurred_at) AS first_seen_at,
-    max(occurred_at) AS last_seen_at,
-    max(occurred_at) FILTER (sign_of_life) AS last_sign_of_life_at,
-    arg_min(channel, (occurred_at, event_id)) FILTER (channel IS NOT NULL) AS first_channel,
-    count(*) AS events,
-    count(*) FILTER (type LIKE 'purchase.completed.%') AS purchases,
-    min(occurred_at) FILTER (type LIKE 'purchase.completed.%') AS first_purchase_at,
-    max(occurred_at) FILTER (type LIKE 'purchase.completed.%') AS last_purchase_at
-FROM events
-WHERE person_id IS NOT NULL AND listed AND occurred_at <= t::TIMESTAMPTZ
-GROUP BY person_id
-"""
 
 
 class NoDataError(CustomerTimelineError):
@@ -90,6 +78,7 @@ def open_data(data: Path) -> Any:
         connection = duckdb.connect()
         _set_up(connection)
         _views(connection, _parquet(data))
+        answer_as_of(connection)
         return connection
     if not data.is_file():
         raise NoDataError(data)
@@ -97,6 +86,7 @@ def open_data(data: Path) -> Any:
         connection = duckdb.connect(str(data), read_only=True)
         _set_up(connection)
         connection.execute("SELECT 1 FROM people LIMIT 1")
+        answer_as_of(connection)
     except duckdb.Error as exc:
         raise NoDataError(data) from exc
     return connection
@@ -111,6 +101,25 @@ def ask(connection: Any, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         return [name for name, *_ in found.description], found.fetchall()
     except duckdb.Error as exc:
         raise QueryError(str(exc)) from exc
+
+
+def ask_watched(
+    connection: Any, query: str, told: Callable[[float], object]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """As `ask`, on a thread of its own: DuckDB lets no signal through while it works, and this thread does.
+
+    `told`: how much of it is done, in percent, now and then. Whatever is raised here, as by a signal, stops the query.
+    """
+    connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+    with ThreadPoolExecutor(1, "query") as pool:
+        answer = pool.submit(ask, connection, query)
+        try:
+            while not wait([answer], timeout=_LOOK_S).done:
+                told(max(0.0, connection.query_progress()))
+        except BaseException:
+            connection.interrupt()
+            raise
+        return answer.result()
 
 
 def write_duckdb(
@@ -128,6 +137,7 @@ def write_duckdb(
             connection.execute(f"CREATE TABLE stored_{name} AS SELECT * FROM ({source})")
             sources[name] = f"SELECT * FROM stored_{name}"
         _views(connection, sources)
+        refuse_as_of(connection)
     try:
         beside.chmod(0o600)
         beside.replace(output)
@@ -142,7 +152,9 @@ def _set_up(connection: Any) -> None:
 
 
 def _parquet(data: Path) -> dict[str, str]:
-    """By family, and `people`: the query that reads it; a family without events gives an empty one of its columns."""
+    """By family, `people` and the tables of identity: the query that reads it. A family without events gives none, in
+    its columns.
+    """
     found = {}
     for family in families():
         folder = data / EVENTS / f"family={family}"
@@ -156,6 +168,10 @@ def _parquet(data: Path) -> dict[str, str]:
         else:
             found[family] = _nothing(family)
     found["people"] = f"SELECT * FROM read_parquet({_quoted(str(data / PEOPLE))})"
+    for table in TABLES:
+        file = data / IDENTITY / f"{table}.parquet"
+        if file.is_file():
+            found[PREFIX + table] = f"SELECT * FROM read_parquet({_quoted(str(file))})"
     return found
 
 
@@ -173,7 +189,8 @@ def _sql_type(arrow: str) -> str:
 
 
 def _views(connection: Any, sources: Mapping[str, str]) -> None:
-    connection.execute(f"CREATE OR REPLACE VIEW people AS {sources['people']}")
+    for name in sources.keys() - set(families()):
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sources[name]}")
     for family in families():
         connection.execute(
             f"CREATE OR REPLACE VIEW {view_of(family)} AS SELECT source.*, people.person_id "
@@ -182,7 +199,6 @@ def _views(connection: Any, sources: Mapping[str, str]) -> None:
     common = ", ".join((*COMMON, "month", "person_id"))
     parts = [f"SELECT {common}, '{family}' AS family FROM {view_of(family)}" for family in families()]
     connection.execute(f"CREATE OR REPLACE VIEW events AS {' UNION ALL '.join(parts)}")
-    connection.execute(_CUSTOMERS)
 
 
 def _quoted(text: str) -> str:

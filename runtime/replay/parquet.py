@@ -16,12 +16,14 @@ from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import spooled_tables
+from customer_timeline.runtime.replay.identity_tables import identity_tables, uncollected
 from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events"
+IDENTITY: Final = "identity"
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
 _WAITING_ROWS: Final = 100_000
@@ -32,19 +34,24 @@ def write_parquet(
     crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path, persons: Persons
 ) -> Mapping[str, Any]:
     """Write what won below `output`, which appears when it is whole: `events/family=…/month=…/PARTITION.parquet`, and
-    `people.parquet`: the person of every id that an event stands at.
+    `people.parquet`: the person of every id that an event stands at, and `identity/…`: what says so.
     """
     beside = fresh_folder(folder / "parquet")
     files = size = 0
     for some, bytes_ in crew.each(_write, [(folder, beside, n, found) for n, found in sorted(holes.items())]):
         files += some
         size += bytes_
-    people = sorted(persons().items())
+    found = persons()
+    people = sorted(found.person_of.items())
     pq.write_table(
         pa.table({"id": [one for one, _ in people], "person_id": [person for _, person in people]}, _PEOPLE_SCHEMA),
         beside / PEOPLE,
         compression="zstd",
     )
+    told = fresh_folder(beside / IDENTITY)
+    with uncollected():
+        for name, table in identity_tables(found.identity, found.policy):
+            pq.write_table(table, told / f"{name}.parquet", compression="zstd")
     try:
         if output.is_dir():  # an empty one, or one that --from-start replaces
             remove_folder(output)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -31,8 +31,17 @@ TELLING: Final = frozenset({"parquet", "duckdb", "postgres"})
 _event: Final[Callable[[tuple[Any, ...]], DecodedEvent]] = partial(tuple.__new__, DecodedEvent)
 _identifier: Final[Callable[[tuple[str, str, str]], Identifier]] = partial(tuple.__new__, Identifier)
 
-Persons = Callable[[], Mapping[str, str]]
-"""The person of every id that an event can stand at; waits for it to be worked out."""
+
+class People(NamedTuple):
+    """The person of every id that an event can stand at, and what says so, by which rules."""
+
+    person_of: Mapping[str, str]
+    identity: HistoryIdentity
+    policy: IdentityPolicy
+
+
+Persons = Callable[[], People]
+"""Waits for it to be worked out."""
 
 
 def persons_of(folder: Path, decided: Decided, selection: Selection, policy: IdentityPolicy) -> Persons:
@@ -46,16 +55,14 @@ def persons_of(folder: Path, decided: Decided, selection: Selection, policy: Ide
     return found.result
 
 
-def _persons(
-    folder: Path, outdone: Mapping[int, Outdone], until_us: int | None, policy: IdentityPolicy
-) -> Mapping[str, str]:
+def _persons(folder: Path, outdone: Mapping[int, Outdone], until_us: int | None, policy: IdentityPolicy) -> People:
     identity = HistoryIdentity()
     # Millions of small objects, none of them in a cycle: looking for cycles would take half the time.
     gc.disable()
     try:
         for partition, lost in sorted(outdone.items()):
             _gather(identity, folder, partition, lost.by_offset(), until_us)
-        return identity.customers(policy)
+        return People(identity.customers(policy), identity, policy)
     finally:
         gc.enable()
 
@@ -67,8 +74,10 @@ def _gather(
         happened_us = lost.get(offset)
         if until_us is not None and (event.occurred_us if happened_us is None else happened_us) >= until_us:
             continue
-        # A copy of the record that counts says the same once more, which changes nothing.
-        (identity.add if happened_us is None else identity.add_superseded)(event)
+        if happened_us is None:
+            identity.add(event)  # a copy of the record that counts says the same once more, which changes nothing
+        else:
+            identity.add_superseded(event, happened_us)
 
 
 def _names(folder: Path, partition: int) -> Iterator[tuple[int, DecodedEvent]]:

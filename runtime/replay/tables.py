@@ -33,7 +33,7 @@ def write_tables(
     """Write what won into the schema: `events` and `people`. The schema has a comment once it is whole."""
     tables.clear()
     written = sum(crew.each(_write, [(folder, schema, number, found) for number, found in sorted(holes.items())]))
-    people = persons()
+    people = persons().person_of
     tables.finish(people, f"A replay of customer-timeline: {written} events.")
     return {"schema": schema, "people": len(set(people.values()))}
 

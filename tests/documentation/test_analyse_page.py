@@ -18,12 +18,14 @@ from snippet_pages import Command, steps
 from customer_timeline.runtime.replay.plotting import SIZE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "analyse-history.md"
+PHONE = "+12025550100"
+CALL = {"direction": "inbound", "duration_s": 60, "result": "answered"}
 COMMANDS = Path(sys.executable).parent
 
 
 def _sent(day: str, type_: str, name: str | None, channel: str | None = None, **data: Any) -> Sent:
-    """What happened on a day and was recorded then; `id`, `revision` and `recorded` say otherwise."""
-    recorded = data.pop("recorded", day)
+    """What happened on a day and was recorded then; `id`, `revision` and `recorded` say otherwise. `also`: a phone."""
+    recorded, also = data.pop("recorded", day), data.pop("also", None)
     event = {
         "specversion": "1.0",
         "id": data.pop("id", f"{type_}-{name}-{day}"),
@@ -32,8 +34,10 @@ def _sent(day: str, type_: str, name: str | None, channel: str | None = None, **
         "time": f"{day}T12:00:00Z",
         "revision": data.pop("revision", 0),
     }
-    if name is not None:
-        data |= {"identifiers": [{"kind": "email", "value": f"{name}@example.com"}], "channel": channel}
+    named = [("email", f"{name}@example.com")] if name else []
+    named += [("phone", also)] if also else []
+    if named:
+        data |= {"identifiers": [{"kind": kind, "value": value} for kind, value in named], "channel": channel}
     return Sent(
         json.dumps({**event, "data": data}).encode(), headers=(("recordedtime", f"{recorded}T12:00:00Z".encode()),)
     )
@@ -45,10 +49,12 @@ def _bought(day: str, name: str, channel: str, amount: str, order: str, **more: 
 
 
 def story() -> list[Sent]:
-    """A small shop's first months. Cem's purchase turns out in March never to have been."""
+    """A small shop's first months. Cem's purchase turns out in March never to have been; who called in February, to be
+    Ann.
+    """
     return [
         _sent("2026-01-02", "page.viewed", "ann", "web", url="https://shop.example/"),
-        _sent("2026-01-06", "call.completed", "bob", "phone", direction="inbound", duration_s=60, result="answered"),
+        _sent("2026-01-06", "call.completed", "bob", "phone", **CALL),
         _sent("2026-01-07", "page.viewed", "dia", "web", url="https://shop.example/"),
         _bought("2026-01-10", "ann", "web", "60.00", "s:1"),
         _bought("2026-01-20", "bob", "store", "20.00", "s:2"),
@@ -58,10 +64,12 @@ def story() -> list[Sent]:
         _bought("2026-02-10", "cem", "store", "10.00", "s:4"),
         _sent("2026-02-12", "complaint.reopened", "ann", "phone", case_id="desk:1"),
         _sent("2026-02-13", "complaint.resolved", "ann", "email", case_id="desk:1"),
+        _sent("2026-02-20", "call.completed", None, "phone", also=PHONE, **CALL),
         _bought("2026-01-20", "bob", "store", "25.00", "s:2", revision=1, recorded="2026-02-15"),
         _bought("2026-03-03", "bob", "web", "30.00", "s:5"),
         _sent("2026-03-04", "complaint.opened", "bob", "phone", case_id="desk:2", theme="late"),
         _sent("2026-03-05", "complaint.resolved", "bob", "phone", case_id="desk:2"),
+        _sent("2026-03-06", "call.completed", "ann", "phone", also=PHONE, **CALL),
         _sent("2026-03-10", "event.retracted", None, id="s:4", revision=1, reason="Never happened.", operator="op"),
         _sent("2026-03-11", "page.viewed", "ann", "web", url="https://shop.example/"),
     ]
@@ -73,7 +81,7 @@ def test_the_page_leads_where_it_says(kafka: str, tmp_path: Path) -> None:
     path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
     set_up = {**os.environ, **environment(kafka, "analyse-page"), "PATH": path}
     found = steps(PAGE)
-    assert len(found) == 8
+    assert len(found) == 10
     for step in found:
         assert isinstance(step, Command)
         done = subprocess.run(

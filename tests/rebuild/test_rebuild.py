@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,9 @@ from live_log import anywhere
 from pipeline import Pipeline
 from rebuild.deployment import LIVE, OLD, REBUILD, Operator, Reading
 from worker_farm import until
+
+from customer_timeline.producers.operations import OperationsLog
+from customer_timeline.schemas.operations import Operation, OperationKind, OperationPlace
 
 SHAPE = Shape(events=1500, people=150, days=800, crowds=3, decisions=8, any_type_percent=40)
 
@@ -170,3 +176,71 @@ def test_a_rebuild_knows_what_operators_decided_and_each_set_goes_on_to_learn_it
 
 def _decided(pipeline: Pipeline, schema: str) -> list[tuple[object, ...]]:
     return pipeline.query(f"SELECT position, state FROM {schema}.dead_letter_decision ORDER BY position")
+
+
+def test_a_verification_compares_where_both_sets_know_the_same_operations(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.append([Sent(b"no event"), *seeded_log(15, Shape(events=60, people=8))], lambda sent: 0)
+    pipeline.start(100)
+    pipeline.settle()
+    operator = Operator(pipeline)
+    operator.run("migrate")
+    with operator.rebuilding(tmp_path / "rebuild.log", "--until-filled") as filling:
+        assert filling.wait(120) == 0
+    # Nobody follows with the rebuild: what is decided from here on only the live set applies.
+    file = tmp_path / "letters.ndjson"
+    exported = operator.ask("dead-letters", "export", str(file))["records"]
+    operator.run("dead-letters", "remove", "--exported", str(file), "--older-than-days", "0", "--yes")
+    until(lambda: pipeline.query("SELECT removed FROM operation") == [(exported,)], "the live set applied it", 60)
+    assert pipeline.query(f"SELECT count(*) FROM {REBUILD}.dead_letter") == [(exported,)]
+    told = operator.ask("rebuild", "verify")
+    assert (told["equal"], told["operations"]) == (True, 1), told
+    assert pipeline.query(f"SELECT removed FROM {REBUILD}.operation") == [(exported,)]
+
+
+def test_operations_that_come_while_sets_are_switched_are_applied_once_by_each(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    count = 30
+    broken = [Sent(b"no event %d" % number) for number in range(count)]
+    pipeline.append([*broken, *seeded_log(16, Shape(events=100, people=10, broken_percent=0))], lambda sent: 0)
+    pipeline.start(100)
+    pipeline.settle()
+    operator = Operator(pipeline)
+    operator.run("migrate")
+    kinds: tuple[OperationKind, ...] = ("retried", "discarded", "removed")
+    with operator.rebuilding(tmp_path / "rebuild.log"):
+        until(operator.filled, "the rebuild is filled", 120, every_s=0.1)
+        operator.follows(REBUILD, "the rebuild follows")
+        with OperationsLog(pipeline.bootstrap, f"{pipeline.topic}.operations") as operations:
+            for number in range(count):
+                operations.append(_decision(pipeline, kinds[number % 3], number))
+                if number == count // 2:
+                    # Neither set is waited for: each is anywhere among them.
+                    operator.run("rebuild", "switch", "--force")
+        for schema in (LIVE, OLD):
+            until(partial(_has_applied, pipeline, schema, count), f"{schema} applied all of them", 60)
+        assert _kept(pipeline, LIVE) == _kept(pipeline, OLD)
+        assert pipeline.query(f"SELECT count(*) FROM {LIVE}.dead_letter") == [(count - count // 3,)]
+        assert operator.digest(LIVE) == operator.digest(OLD)
+
+
+def _decision(pipeline: Pipeline, kind: OperationKind, position: int) -> Operation:
+    return Operation(
+        operation_id=uuid.uuid4(),
+        kind=kind,
+        operator="ops",
+        reason="a test",
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+        places=(OperationPlace(topic=pipeline.topic, partition=0, offset=position),),
+    )
+
+
+def _has_applied(pipeline: Pipeline, schema: str, count: int) -> bool:
+    return pipeline.query(f"SELECT count(*) FROM {schema}.operation") == [(count,)]
+
+
+def _kept(pipeline: Pipeline, schema: str) -> list[tuple[object, ...]]:
+    """All that a set keeps of operations."""
+    tables = ("operation", "operation_offset", "dead_letter", "dead_letter_decision")
+    ask = "SELECT to_jsonb(t)::text FROM {}.{} AS t ORDER BY 1"
+    return [row for table in tables for row in pipeline.query(ask.format(schema, table))]
