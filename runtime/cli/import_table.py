@@ -17,8 +17,10 @@ import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import STANDARD_INPUT, FileUnusable, SideFile, opened, size_of
 from customer_timeline.runtime.import_report import print_report
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 
@@ -114,7 +116,10 @@ class _Import:
             rejects = stack.enter_context(SideFile(self.side_file, beside=self.file))
             state = self._state(settings, text)
             before = state.rows() if state is not None and not self.from_start else 0
-            publisher = None if self.dry_run else stack.enter_context(wiring.publisher(settings))
+            publisher: Publisher | None = None
+            if not self.dry_run:
+                with shown_step(PUBLISHING):
+                    publisher = stack.enter_context(wiring.publisher(settings))
 
             def reject(row: Row, error: Rejection) -> None:
                 rejects.add(rejected_row(row, table.columns, error))

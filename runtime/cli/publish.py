@@ -16,7 +16,9 @@ import typer
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
+from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import SideFile, opened, size_of
+from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 
@@ -79,7 +81,10 @@ class _Import:
         with ExitStack() as stack:
             source = stack.enter_context(opened(self.file))
             rejects = stack.enter_context(SideFile(self.side_file, beside=self.file))
-            publisher = None if self.dry_run else stack.enter_context(wiring.publisher(settings))
+            publisher: Publisher | None = None
+            if not self.dry_run:
+                with shown_step(PUBLISHING):
+                    publisher = stack.enter_context(wiring.publisher(settings))
             lines = stack.enter_context(_shown(read_lines(source), self.progress, size_of(source)))
             started = time.monotonic()
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import Any, Final
 
-import pyarrow as pa
-
 from customer_timeline.projections.history_identity import HistoryIdentity
+from customer_timeline.runtime.replay.arrow import pa
 from customer_timeline.runtime.replay.identity_tables import PREFIX, TABLES, stored_identity, uncollected
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 

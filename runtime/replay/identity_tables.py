@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
-import pyarrow as pa
-
 from customer_timeline.projections.history_identity import HistoryIdentity, IdentityFacts, NameFact
 from customer_timeline.projections.identity import Decision, Link
 from customer_timeline.projections.things import Evidence, ThingRow
+from customer_timeline.runtime.replay.arrow import pa
 from customer_timeline.runtime.replay.columns import INSTANT
 from customer_timeline.schemas.decoded import Thing, from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy

@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from customer_timeline.runtime.files import FileUnusable
+from customer_timeline.runtime.replay.arrow import pa, pc, pq
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import spooled_tables

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -254,3 +256,10 @@ def test_instants_are_compared_to_the_microsecond(story: Written) -> None:
     call = to_micros(from_micros(0).replace(year=2026, month=3, day=10, hour=12))
     for as_of, persons in ((call - 1, 2), (call, 1)):
         assert _asked(story.parquet, f"SELECT count(*) FROM customers_as_of(make_timestamptz({as_of}))") == [(persons,)]
+
+
+@pytest.mark.parametrize("module", ["analysis", "parquet"])
+def test_without_pyarrow_the_extra_is_named(module: str) -> None:
+    code = f"import sys; sys.modules['pyarrow'] = None; import customer_timeline.runtime.replay.{module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "pip install 'customer-timeline[analytics]'" in done.stderr.splitlines()[-1]

@@ -105,6 +105,19 @@ def test_what_waits_for_kafka_shows_it_and_ends_at_ctrl_c(
     assert not as_json or out == ""
 
 
+def test_publishing_a_file_shows_that_it_waits_for_kafka_and_ends_at_ctrl_c(
+    deployed: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text(json.dumps(STORED) + "\n")
+    words = ("publish", str(file), "--rejects", str(tmp_path / "rejects.ndjson"), "--json")
+    with at_a_terminal([*COMMAND, *words], deployed) as terminal:
+        terminal.until("waiting for Kafka")
+        code, out = terminal.interrupt()
+    assert (code, out) == (130, ""), terminal.shown
+    assert "customer-timeline: interrupted." in terminal.shown
+
+
 APPENDING = {
     "retry": ("dead-letters", "retry", "--where", "touchpoints/1/2"),
     "discard": ("dead-letters", "discard", "touchpoints/1/1", "--reason", "a test"),
