@@ -73,6 +73,15 @@ LEFT JOIN (
 WHERE c.customer_id BETWEEN %(first)s AND %(last)s
 ORDER BY c.customer_id
 
+-- shut: nobody begins to put customers together while this session lives
+SELECT pg_advisory_lock(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
+
+-- open: now they do; false where the session had lost the lock
+SELECT pg_advisory_unlock(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
+
+-- pass: return once nobody keeps it shut
+SELECT pg_advisory_xact_lock_shared(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
+
 -- appended_at: when the log took in the last record that is applied
 SELECT (extract(epoch FROM max(passed_at)) * 1000000)::bigint FROM projector_offset
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psycopg2
 import pytest
+from worker_farm import until
 
 from customer_timeline.projections.journal import RefusedError, TransientStorageError
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.rebuild import making
-from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, statuses
+from customer_timeline.runtime.rebuild.indexing import indexing, mark_filled
+from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, settings_of, statuses
 from customer_timeline.runtime.rebuild.switching import behind, drop, rollback, switch
 from customer_timeline.runtime.settings import Settings
 
 Usage = namedtuple("Usage", "total used free")
 INDEXES = """SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes
 WHERE schemaname = %s ORDER BY indexname"""
+
+HOLDER = """SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+GATE = HOLDER.replace("AND granted", "AND NOT granted")
 
 
 def silent(message: str) -> None:
@@ -28,7 +37,16 @@ def silent(message: str) -> None:
 def made(settings: Settings) -> None:
     """A rebuild of nothing, with its indexes."""
     making.make(settings, force=False, told=silent)
-    making.make_indexes(settings, lambda name, number, count: None)
+    make_indexes(settings)
+
+
+def make_indexes(settings: Settings) -> None:
+    """All that were left out, as when the end of the log is reached."""
+    with indexing(settings) as indexes:
+        indexes.begin()
+        while indexes.running():
+            time.sleep(0.01)
+    mark_filled(settings)
 
 
 def rows(settings: Settings, query: str, *parameters: object) -> list[tuple[object, ...]]:
@@ -55,8 +73,32 @@ def test_the_indexes_that_were_left_out_are_made_in_the_end(settings: Settings) 
     assert len(rows(settings, INDEXES, rebuild)) < len(live)
     with pytest.raises(RebuildError, match="still being filled"):
         switch(settings, max_lag=0, force=True)
-    making.make_indexes(settings, lambda name, number, count: None)
+    make_indexes(settings)
     assert rows(settings, INDEXES, rebuild) == live
+
+
+def test_nobody_puts_customers_together_before_all_is_there(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    finishing = wiring.finishing(settings_of(settings, "rebuild"))
+    written: list[int] = []
+    with finishing.shut() as gate, ThreadPoolExecutor(1) as pool:
+        early = pool.submit(finishing.write, 0, 1, written.append)
+        until(lambda: bool(rows(settings, GATE)), "it waits at the gate")
+        finishing.prepare()  # makes what `write` reads
+        assert not early.done()
+        gate.open()
+        early.result(10)
+    finishing.end()
+    assert not finishing.waits()
+
+
+def test_a_gate_that_has_opened_by_itself_is_no_gate(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    finishing = wiring.finishing(settings_of(settings, "rebuild"))
+    with finishing.shut() as gate:
+        assert rows(settings, f"SELECT pg_terminate_backend(pid) FROM ({HOLDER}) AS held") == [(True,)]
+        with pytest.raises(psycopg2.Error):
+            gate.open()
 
 
 def test_only_one_process_fills(settings: Settings) -> None:
