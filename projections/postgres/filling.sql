@@ -1,7 +1,7 @@
 -- Statements of a set that is being filled: facts wait by anchor until all events are in.
 
--- make_tables: what waits. A crash of the server empties both, and then the timeline is folded instead
-CREATE UNLOGGED TABLE fill_facts (anchor_id uuid NOT NULL, facts json);
+-- make_tables: what waits, as text that is only read back. A crash of the server empties both; then the timeline is folded
+CREATE UNLOGGED TABLE fill_facts (anchor_id uuid NOT NULL, facts text);
 COMMENT ON TABLE fill_facts IS 'While a set is filled: facts of events by anchor, several rows an anchor; null: fold its timeline.';
 CREATE UNLOGGED TABLE fill_cover (
     topic text NOT NULL, part integer NOT NULL, since bigint NOT NULL, until bigint NOT NULL

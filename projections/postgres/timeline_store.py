@@ -73,21 +73,21 @@ def arrivals_of(
 
     Needs no database: it runs while Postgres works on the batch before. `between` is called between any two events.
     """
-    by_event: dict[str, list[Placed]] = {}
+    firsts: dict[str, Placed] = {}
+    repeated: dict[str, list[Placed]] = {}
     for one in placed:
         event_id = one.event.event_id
-        if event_id in by_event:
-            by_event[event_id].append(one)
-        else:
-            by_event[event_id] = [one]
+        first = firsts.setdefault(event_id, one)
+        if first is not one:
+            repeated.setdefault(event_id, [first]).append(one)
     arrivals: dict[str, Arrival] = {}
     duplicates = 0
     recorded_at, recorded = EPOCH, ""
-    for event_id, copies in by_event.items():
+    for event_id, first in firsts.items():
         between()
-        first = copies[0]
         superseded: tuple[Superseded, ...] = ()
-        if len(copies) > 1:
+        if event_id in repeated:
+            copies = repeated[event_id]
             duplicates += len(copies) - 1
             first, superseded = _chosen(copies, content_hash)
             duplicates -= len(superseded)

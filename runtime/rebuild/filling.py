@@ -32,6 +32,7 @@ from customer_timeline.runtime.rebuild.sets import RebuildError, schema_of, sett
 from customer_timeline.runtime.settings import PREFIX, Settings
 
 _ENTRY: Final = (sys.executable, "-m", "customer_timeline.runtime.cli.main")
+_WORKERS_A_CORE: Final = 2
 _LOOK_EVERY_S: Final = 0.25
 _LOOK_AT_END_EVERY_S: Final = 0.05
 _RATE_OVER_S: Final = 30.0
@@ -64,17 +65,19 @@ class _Finishers(NamedTuple):
 
 
 class Filling:
-    """One rebuild that this process fills; use it within `making.only_one`, after `making.make`."""
+    """One rebuild that this process fills; use it within `making.only_one`, after `making.make`. `workers`: processes
+    that fill it; None: two for each core.
+    """
 
-    def __init__(self, settings: Settings, *, workers: int, batch_events: int, told: Told) -> None:
+    def __init__(self, settings: Settings, *, workers: int | None, batch_events: int, told: Told) -> None:
         self._settings = settings_of(settings, "rebuild")
-        self._workers = workers
+        self._consumer: Any = None
+        self._workers = workers or self._usual_workers()
         self._batch_events = batch_events
         self._told = told
         # By its name once, now: when the set is switched it is still this one that is followed. It only looks, so it
         # need not wait while the set is held still.
         self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild", holding=True)
-        self._consumer: Any = None
         self._seen: list[tuple[float, int]] = []
 
     def fill(self) -> None:
@@ -131,7 +134,8 @@ class Filling:
         if not finishing.waits():
             return None
         gate = stack.enter_context(finishing.shut())
-        shares = [["--finishing", f"{number}/{self._workers}"] for number in range(self._workers)]
+        count = min(self._workers, _cores())
+        shares = [["--finishing", f"{number}/{count}"] for number in range(count)]
         return _Finishers(finishing, gate, stack.enter_context(self._children(shares, filling=False)))
 
     def _finish(self, finishers: _Finishers, indexes: Indexing) -> None:
@@ -147,6 +151,13 @@ class Filling:
             if child.returncode != 0:
                 raise RebuildError(_ended(child))
         finishing.end()
+
+    def _usual_workers(self) -> int:
+        """Partitions are of unequal length, and whoever has the shorter ones is done before the end: with more workers
+        than cores that leaves no core idle until the very last are left. A worker without a partition is of no use.
+        """
+        ends = self._ends(self._settings.touchpoints_topic)
+        return min(_WORKERS_A_CORE * _cores(), len(ends) if ends else 64)
 
     def _settings_now(self) -> Settings:
         """The configured settings; the set has the name of a rebuild until it is filled."""
@@ -246,6 +257,10 @@ class Filling:
         return {**kept, **{f"{PREFIX}{name}": value for name, value in ours.items()}}
 
 
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _complaint(log: Path) -> str:
     """What a worker said was wrong, in its own lines; else the end of its log."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
@@ -275,7 +290,7 @@ def _said(log: Path) -> int:
 def start(
     settings: Settings,
     *,
-    workers: int,
+    workers: int | None,
     batch_events: int,
     force: bool,
     stay: bool,

@@ -25,7 +25,8 @@ class Indexing:
     """Makes the indexes of the rebuild's tables in threads of its own; use `indexing` to have one.
 
     Each index is one transaction that also notes it as made, so it is safe to be interrupted anywhere and repeated. A
-    table's statistics are read once it has all its indexes: the two lock each other out.
+    table's statistics are read once it has all its indexes: the two lock each other out. `tables`: all that there are;
+    `count`: how many indexes are to be made.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -37,6 +38,7 @@ class Indexing:
         with transaction(self._settings) as cursor:
             self._waiting = _absent(cursor)
         self._left = {table: len(statements) for table, statements in self._waiting.items()}
+        self.tables: Final[Set[str]] = frozenset(self._waiting)
         self.count: Final = sum(self._left.values())
 
     def begin(self, but: Set[str] = frozenset()) -> None:

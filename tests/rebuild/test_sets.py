@@ -27,6 +27,8 @@ WHERE schemaname = %s ORDER BY indexname"""
 
 HOLDER = """SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WAITS = """SELECT FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE 'CREATE INDEX%%'"""
 GATE = HOLDER.replace("AND granted", "AND NOT granted")
 
 
@@ -75,6 +77,29 @@ def test_the_indexes_that_were_left_out_are_made_in_the_end(settings: Settings) 
         switch(settings, max_lag=0, force=True)
     make_indexes(settings)
     assert rows(settings, INDEXES, rebuild) == live
+
+
+def interrupted_at_the_timeline(settings: Settings) -> None:
+    """Ctrl-C while the index of a table that somebody else locks is made."""
+    with indexing(settings) as indexes:
+        indexes.begin(but=indexes.tables - {"timeline"})
+        until(lambda: bool(rows(settings, WAITS)), "the index waits for the table")
+        raise KeyboardInterrupt
+
+
+def test_who_interrupts_a_rebuild_does_not_wait_for_an_index(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    ours = settings_of(settings, "rebuild")
+    absent = rows(ours, "SELECT cardinality(absent_indexes) FROM view_set")
+    with closing(wiring.connect(ours)) as writer, writer.cursor() as cursor:
+        # Were the index waited for, this would end, and it would be made.
+        cursor.execute("SET idle_in_transaction_session_timeout = '20s'")
+        cursor.execute("LOCK TABLE timeline IN ROW EXCLUSIVE MODE")
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_at_the_timeline(settings)
+        assert rows(ours, "SELECT cardinality(absent_indexes) FROM view_set") == absent
+    make_indexes(settings)
+    assert rows(ours, "SELECT cardinality(absent_indexes) FROM view_set") == [(0,)]
 
 
 def test_nobody_puts_customers_together_before_all_is_there(settings: Settings) -> None:
