@@ -83,7 +83,7 @@ _TABLES: tuple[tuple[str, str, Sequence[str], Callable[[Mapping[str, Any]], Row]
     ),
     (
         "rebuild",
-        "A rebuild from the beginning of the log, by two processes, indexes included",
+        "A rebuild from the beginning of the log, by two processes for each core, indexes included",
         ("events", "one live worker, events/s", "rebuild, events/s", "to the worker", "after the last event, share"),
         lambda found: (
             f"{found['events']:,}",

@@ -257,11 +257,14 @@ def journal(
 
 
 def finishing(settings: Settings) -> Finishing:
-    """Puts the facts of a filled set together; connects when it runs."""
+    """Puts the facts of a filled set together; connects when it runs.
+
+    A commit need not wait for the disk: the one that takes away what waited does, and brings all before it there.
+    """
     from customer_timeline.projections.postgres.finishing import Finishing
 
     return Finishing(
-        lambda: connect(settings, application="customer-timeline rebuild"),
+        lambda: connect(settings, application="customer-timeline rebuild", options="-c synchronous_commit=off"),
         codec(settings),
         customer_projection(settings),
         settings.stages,

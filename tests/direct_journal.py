@@ -102,7 +102,8 @@ class DirectRun:
                 journal.close()
         if self.filling:
             finishing = wiring.finishing(self._settings())
-            assert finishing.prepare() is not None
+            assert finishing.waits()
+            finishing.prepare()
             for share in range(2):
                 finishing.write(share, 2, lambda done: None)
             finishing.end()

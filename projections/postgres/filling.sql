@@ -1,7 +1,7 @@
 -- Statements of a set that is being filled: facts wait by anchor until all events are in.
 
--- make_tables: what waits. A crash of the server empties both, and then the timeline is folded instead
-CREATE UNLOGGED TABLE fill_facts (anchor_id uuid NOT NULL, facts json);
+-- make_tables: what waits, as text that is only read back. A crash of the server empties both; then the timeline is folded
+CREATE UNLOGGED TABLE fill_facts (anchor_id uuid NOT NULL, facts text);
 COMMENT ON TABLE fill_facts IS 'While a set is filled: facts of events by anchor, several rows an anchor; null: fold its timeline.';
 CREATE UNLOGGED TABLE fill_cover (
     topic text NOT NULL, part integer NOT NULL, since bigint NOT NULL, until bigint NOT NULL
@@ -72,6 +72,15 @@ LEFT JOIN (
 ) AS w USING (customer_id)
 WHERE c.customer_id BETWEEN %(first)s AND %(last)s
 ORDER BY c.customer_id
+
+-- shut: nobody begins to put customers together while this session lives
+SELECT pg_advisory_lock(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
+
+-- open: now they do; false where the session had lost the lock
+SELECT pg_advisory_unlock(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
+
+-- pass: return once nobody keeps it shut
+SELECT pg_advisory_xact_lock_shared(hashtextextended('customer-timeline finishing ' || set_id::text, 0)) FROM view_set
 
 -- appended_at: when the log took in the last record that is applied
 SELECT (extract(epoch FROM max(passed_at)) * 1000000)::bigint FROM projector_offset

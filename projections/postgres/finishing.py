@@ -5,14 +5,15 @@ Interrupted at any point it starts over, from what waits: until the end nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from customer_timeline.projections.customer import CustomerFacts, CustomerProjection
+from customer_timeline.projections.journal import TransientStorageError
 from customer_timeline.projections.postgres.customer_store import CustomerStore
 from customer_timeline.projections.postgres.identity_decision import CustomerPlan
 from customer_timeline.projections.postgres.partial_store import PartialStore
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 _CHUNK: Final = 2_000
 _FETCH: Final = 5_000
 _IDS: Final = 1 << 128  # ids are spread evenly over all of them
+
+
+class Gate:
+    """Keeps every `Finishing.write` waiting, in whatever process, until it is opened: so processes can be there, with
+    their code loaded, before there is something to do. It opens by itself when its connection ends, thus `open` must be
+    asked whether it was shut until then.
+    """
+
+    def __init__(self, connection: Connection, sql: Mapping[str, str]) -> None:
+        self._cursor = connection.cursor()
+        self._sql = sql
+        self._cursor.execute(sql["shut"])
+
+    def open(self) -> None:
+        """Let them begin. Raises psycopg2.Error, or TransientStorageError, where they may have begun before."""
+        self._cursor.execute(self._sql["open"])
+        if self._cursor.fetchone() != (True,):
+            raise TransientStorageError("Postgres has forgotten who puts the customers of the rebuild together.")
 
 
 class Finishing:
@@ -44,12 +63,22 @@ class Finishing:
         self._rules = rules
         self._sql = named_queries("filling.sql")
 
-    def prepare(self) -> int | None:
-        """Look at all that waits. Returns how many customers there are; None where nothing waits in this set."""
+    def waits(self) -> bool:
+        """Whether facts wait in this set."""
         with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
             cursor.execute(self._sql["has_tables"])
-            if cursor.fetchone() != (True,):
-                return None
+            return bool(cursor.fetchone() == (True,))
+
+    @contextmanager
+    def shut(self) -> Iterator[Gate]:
+        """A gate that is shut, for as long as the block."""
+        with closing(self._connect()) as connection:
+            connection.autocommit = True
+            yield Gate(connection, self._sql)
+
+    def prepare(self) -> int:
+        """Look at all that waits. Returns how many customers there are."""
+        with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
             cursor.execute(self._sql["make_anchors"])
             cursor.execute(self._sql["uncovered"])
             if cursor.fetchall():
@@ -61,7 +90,12 @@ class Finishing:
             return int(count)
 
     def write(self, share: int, shares: int, told: Callable[[int], None]) -> None:
-        """Write the facts of one of `shares` shares of the customers, from 0; `told` how many so far."""
+        """Write the facts of one of `shares` shares of the customers, from 0; `told` how many so far.
+
+        Waits first where a gate is shut.
+        """
+        with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(self._sql["pass"])
         sql = named_queries("projector.sql")
         with (
             closing(self._connect()) as reading,

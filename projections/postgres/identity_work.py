@@ -38,7 +38,8 @@ class Known(NamedTuple):
         """True where a sighting at (occurred_us, event_id) adds nothing."""
         if self.first_us is None or self.first_event_id is None:
             return False
-        return (self.first_us, self.first_event_id) <= (occurred_us, event_id)
+        # Nearly always told by the instants alone; two tuples to compare would be made for every identifier named.
+        return self.first_us < occurred_us or (self.first_us == occurred_us and self.first_event_id <= event_id)
 
 
 class _Bound(NamedTuple):
@@ -77,7 +78,11 @@ class IdentityMemory:
         anchor = self.identifiers.get(pair[0])
         if anchor is None or anchor.gen != bound.gen:
             return False
-        return bound.least[:2] <= evidence[:2] and bound.least.recorded_us <= evidence.recorded_us
+        least = bound.least
+        return least.recorded_us <= evidence.recorded_us and (
+            least.occurred_us < evidence.occurred_us
+            or (least.occurred_us == evidence.occurred_us and least.event_id <= evidence.event_id)
+        )
 
     def remember_bound(self, pair: Pair, gen: int, least: Evidence) -> None:
         """Remember the least evidence of a pair, as long as its anchor's customer keeps this gen."""

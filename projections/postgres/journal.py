@@ -254,6 +254,8 @@ class PostgresJournal:
         settlement = session.identity.settle(stored, ownership)
         self._step("identified")
         now_us = to_micros(appended_at)
+        if self._deferral is not None:
+            return stored, settlement, session.customers.write(settlement, {}, now_us)
         by_customer: dict[str, list[DecodedEvent]] = {}
         nobodys: list[DecodedEvent] = []
         for event in stored.new:
@@ -262,8 +264,7 @@ class PostgresJournal:
                 by_customer.setdefault(settlement.home[holder], []).append(event)
             else:
                 nobodys.append(event)
-        if self._deferral is None:
-            session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
+        session.partials.open(stored.replaced, settlement, by_customer, nobodys, now_us)
         return stored, settlement, session.customers.write(settlement, by_customer, now_us)
 
     def _bury(self, session: Session, topic: str, rejected: Rejected) -> None:

@@ -6,7 +6,7 @@ corrections and retractions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -73,21 +73,21 @@ def arrivals_of(
 
     Needs no database: it runs while Postgres works on the batch before. `between` is called between any two events.
     """
-    by_event: dict[str, list[Placed]] = {}
+    firsts: dict[str, Placed] = {}
+    repeated: dict[str, list[Placed]] = {}
     for one in placed:
         event_id = one.event.event_id
-        if event_id in by_event:
-            by_event[event_id].append(one)
-        else:
-            by_event[event_id] = [one]
+        first = firsts.setdefault(event_id, one)
+        if first is not one:
+            repeated.setdefault(event_id, [first]).append(one)
     arrivals: dict[str, Arrival] = {}
     duplicates = 0
     recorded_at, recorded = EPOCH, ""
-    for event_id, copies in by_event.items():
+    for event_id, first in firsts.items():
         between()
-        first = copies[0]
         superseded: tuple[Superseded, ...] = ()
-        if len(copies) > 1:
+        if event_id in repeated:
+            copies = repeated[event_id]
             duplicates += len(copies) - 1
             first, superseded = _chosen(copies, content_hash)
             duplicates -= len(superseded)
@@ -135,6 +135,41 @@ def decode_stored(codec: Codec, value: str, recorded_at: datetime) -> DecodedEve
     return codec.decode(value.encode(), appended_at=recorded_at, recorded_header=recorded_at.isoformat())
 
 
+class Suspicion:
+    """Which events of a batch may be in the timeline already, and so are looked for before the batch is inserted.
+
+    Nearly all duplicates are of events that came lately: a channel sends again within minutes. So only those are looked
+    for that this connection has met lately; the look-up of the others, all of them for nothing, was a tenth of what a
+    batch took. It is advice: where it was wrong the insert fails, and for as long as older events come again, and
+    somewhat longer, everything is looked for.
+    """
+
+    def __init__(self, memory: int = 50_000) -> None:
+        self._memory = memory
+        self._lately: set[str] = set()
+        self._before: set[str] = set()
+        self._wary = 0
+
+    def of(self, event_ids: Set[str]) -> Collection[str]:
+        """Those to look for."""
+        if self._wary > 0:
+            return event_ids
+        return (event_ids & self._lately) | (event_ids & self._before)
+
+    def surprised(self) -> None:
+        """An event was there that was not looked for."""
+        self._wary = self._memory
+
+    def learn(self, event_ids: Set[str], known: Set[str]) -> None:
+        """These are in the timeline now; `known` were before."""
+        if self._wary > 0:
+            expected = all(one in self._lately or one in self._before for one in known)
+            self._wary = self._wary - len(event_ids) if expected else self._memory
+        self._lately |= event_ids
+        if len(self._lately) > self._memory:
+            self._before, self._lately = self._lately, set()
+
+
 class TimelineStore:
     """Writes a batch's events; see `Stored`. Lives as long as one connection."""
 
@@ -142,6 +177,7 @@ class TimelineStore:
         self._cursor = cursor
         self._sql = sql
         self._codec = codec
+        self._suspicion = Suspicion()
         cursor.execute(sql["create_incoming"])
 
     def store(self, arrivals: Mapping[str, Arrival]) -> Stored:
@@ -149,10 +185,12 @@ class TimelineStore:
 
         May roll back to the savepoint HALF, which the caller sets just before.
         """
-        known = self._known(arrivals)
+        known = self._known(self._suspicion.of(arrivals.keys()))
         while not self._insert([arrivals[event_id].row for event_id in sorted(arrivals.keys() - known.keys())]):
             self._cursor.execute(f"ROLLBACK TO SAVEPOINT {HALF}")
+            self._suspicion.surprised()
             known = self._known(arrivals)
+        self._suspicion.learn(arrivals.keys(), known.keys())
         fresh = [arrival for event_id, arrival in arrivals.items() if event_id not in known]
         lost = [loser.event for arrival in arrivals.values() for loser in arrival.superseded]
         for arrival in fresh:
@@ -183,8 +221,10 @@ class TimelineStore:
         """A stored event, as the codec would hand it over: the fold of a history starts here."""
         return decode_stored(self._codec, value, recorded_at)
 
-    def _known(self, event_ids: Iterable[str]) -> Mapping[str, tuple[str, int]]:
+    def _known(self, event_ids: Collection[str]) -> Mapping[str, tuple[str, int]]:
         """Of given events, those in the timeline: hash of the record, and when the log took it in (microseconds)."""
+        if not event_ids:
+            return {}
         self._cursor.execute(self._sql["known_records"], {"ids": uuid_array(event_ids)})
         return {event_id: (digest, recorded_us) for event_id, digest, recorded_us in self._cursor.fetchall()}
 

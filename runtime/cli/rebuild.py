@@ -37,7 +37,13 @@ def register(app: typer.Typer) -> None:
 
 
 def start_command(
-    workers: int = typer.Option(2, "--workers", min=1, max=64, help="Processes that fill it, each some partitions."),
+    workers: int | None = typer.Option(
+        None,
+        "--workers",
+        min=1,
+        max=64,
+        help="Processes that fill it, each some partitions; default: two a core, at most one a partition.",
+    ),
     batch_events: int = typer.Option(20_000, "--batch-events", min=1, max=100_000, help="Most events a transaction."),
     until_filled: bool = typer.Option(False, "--until-filled", help="Stop at the end of the log instead of following."),
     force: bool = typer.Option(False, "--force", help="Start although the disk seems too small."),

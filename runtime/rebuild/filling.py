@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,16 +22,20 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from customer_timeline.projections.journal import TransientStorageError
+from customer_timeline.projections.postgres.finishing import Finishing, Gate
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.embedded.process import GuardedProcess, log_tail
 from customer_timeline.runtime.interrupts import aside
 from customer_timeline.runtime.rebuild import making
+from customer_timeline.runtime.rebuild.indexing import Indexing, indexing, mark_filled
 from customer_timeline.runtime.rebuild.sets import RebuildError, schema_of, settings_of
 from customer_timeline.runtime.settings import PREFIX, Settings
 
 _ENTRY: Final = (sys.executable, "-m", "customer_timeline.runtime.cli.main")
+_WORKERS_A_CORE: Final = 2
 _LOOK_EVERY_S: Final = 0.25
+_LOOK_AT_END_EVERY_S: Final = 0.05
 _RATE_OVER_S: Final = 30.0
 _STEADY_S, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 1.0, 30.0
 
@@ -55,30 +59,44 @@ class Progress(NamedTuple):
 Told = Callable[[Progress], None]
 
 
-class Filling:
-    """One rebuild that this process fills; use it within `making.only_one`, after `making.make`."""
+class _Finishers(NamedTuple):
+    finishing: Finishing
+    gate: Gate
+    children: list[GuardedProcess]
 
-    def __init__(self, settings: Settings, *, workers: int, batch_events: int, told: Told) -> None:
+
+class Filling:
+    """One rebuild that this process fills; use it within `making.only_one`, after `making.make`. `workers`: processes
+    that fill it; None: two for each core.
+    """
+
+    def __init__(self, settings: Settings, *, workers: int | None, batch_events: int, told: Told) -> None:
         self._settings = settings_of(settings, "rebuild")
-        self._workers = workers
+        self._consumer: Any = None
+        self._workers = workers or self._usual_workers()
         self._batch_events = batch_events
         self._told = told
         # By its name once, now: when the set is switched it is still this one that is followed. It only looks, so it
         # need not wait while the set is held still.
         self._pin: ViewSetPin = wiring.view_set_pin(self._settings, "customer-timeline rebuild", holding=True)
-        self._consumer: Any = None
         self._seen: list[tuple[float, int]] = []
 
     def fill(self) -> None:
         """Bring the set to the end of the log as it is when it gets there, with all indexes."""
         if self._is_filled():
             return
-        with self._running(self._workers, filling=True) as children:
-            while not self._caught_up("filling"):
-                _refuse_ended(children)
-                time.sleep(_LOOK_EVERY_S)
-        self._finish()
-        self._index()
+        with ExitStack() as stack:
+            with self._running(self._workers, filling=True) as children:
+                while not self._caught_up("filling"):
+                    _refuse_ended(children)
+                    time.sleep(_LOOK_EVERY_S)
+                # They load their code while those put away what they hold.
+                finishers = self._finishers(stack)
+            indexes = stack.enter_context(indexing(self._settings_now()))
+            if finishers is not None:
+                self._finish(finishers, indexes)
+            self._index(indexes)
+        mark_filled(self._settings_now())
 
     def follow(self) -> None:
         """Apply what comes, until interrupted. A worker that ends is started again, unless it refuses to go on."""
@@ -107,27 +125,44 @@ class Filling:
             self._consumer.close()
             self._consumer = None
 
-    def _finish(self) -> None:
-        """Put the facts together that wait by anchor."""
+    def _finishers(self, stack: ExitStack) -> _Finishers | None:
+        """Processes that are to put together the facts that wait by anchor, once they are let; None where none wait."""
         finishing = wiring.finishing(self._settings.model_copy(update={"database_schema": self._schema_now()}))
+        if not finishing.waits():
+            return None
+        gate = stack.enter_context(finishing.shut())
+        count = min(self._workers, _cores())
+        shares = [["--finishing", f"{number}/{count}"] for number in range(count)]
+        return _Finishers(finishing, gate, stack.enter_context(self._children(shares, filling=False)))
+
+    def _finish(self, finishers: _Finishers, indexes: Indexing) -> None:
+        """Have the facts put together; tables that this does not write get their indexes meanwhile."""
+        finishing, gate, children = finishers
         count = aside(finishing.prepare)
-        if count is None:
-            return
-        shares = [["--finishing", f"{number}/{self._workers}"] for number in range(self._workers)]
-        with self._children(shares, filling=False) as children:
-            while any(child.running for child in children):
-                self._told(Progress("customers", sum(_said(child.log) for child in children), count, None))
-                time.sleep(_LOOK_EVERY_S)
-            for child in children:
-                if child.returncode != 0:
-                    raise RebuildError(_ended(child))
+        gate.open()
+        indexes.begin(but={"customer"})
+        while any(child.running for child in children):
+            self._told(Progress("customers", sum(_said(child.log) for child in children), count, None))
+            time.sleep(_LOOK_AT_END_EVERY_S)
+        for child in children:
+            if child.returncode != 0:
+                raise RebuildError(_ended(child))
         aside(finishing.end)
 
-    def _index(self) -> None:
-        def told(name: str, number: int, count: int) -> None:
-            self._told(Progress(f"index {name}", number, count, None))
+    def _index(self, indexes: Indexing) -> None:
+        """Make all indexes that are not begun."""
+        indexes.begin()
+        while indexes.running():
+            name, made = indexes.at()
+            self._told(Progress(f"index {name}", made, indexes.count, None))
+            time.sleep(_LOOK_AT_END_EVERY_S)
 
-        aside(lambda: making.make_indexes(self._settings_now(), told))
+    def _usual_workers(self) -> int:
+        """Partitions are of unequal length, and whoever has the shorter ones is done before the end: with more workers
+        than cores that leaves no core idle until the very last are left. A worker without a partition is of no use.
+        """
+        ends = self._ends(self._settings.touchpoints_topic)
+        return min(_WORKERS_A_CORE * _cores(), len(ends) if ends else 64)
 
     def _settings_now(self) -> Settings:
         """The configured settings; the set has the name of a rebuild until it is filled."""
@@ -227,6 +262,10 @@ class Filling:
         return {**kept, **{f"{PREFIX}{name}": value for name, value in ours.items()}}
 
 
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _complaint(log: Path) -> str:
     """What a worker said was wrong, in its own lines; else the end of its log."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
@@ -256,7 +295,7 @@ def _said(log: Path) -> int:
 def start(
     settings: Settings,
     *,
-    workers: int,
+    workers: int | None,
     batch_events: int,
     force: bool,
     stay: bool,

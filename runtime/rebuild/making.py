@@ -109,27 +109,6 @@ def make(settings: Settings, *, force: bool, told: Callable[[str], None]) -> boo
     return there
 
 
-def make_indexes(settings: Settings, told: Callable[[str, int, int], None]) -> None:
-    """Make the indexes that were left out, one a transaction, and let the planner know the tables; safe to repeat."""
-    ours = settings_of(settings, "rebuild")
-    with transaction(ours) as cursor:
-        cursor.execute("SELECT absent_indexes FROM view_set")
-        (absent,) = cursor.fetchone() or ([],)
-    for number, statement in enumerate(absent):
-        told(str(statement).split()[2], number, len(absent))
-        with transaction(ours) as cursor:
-            cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-            cursor.execute(statement)
-            cursor.execute("UPDATE view_set SET absent_indexes = array_remove(absent_indexes, %s)", [statement])
-    with transaction(ours) as cursor:
-        cursor.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
-        )
-        for (table,) in cursor.fetchall():
-            cursor.execute(SQL("ANALYZE {}").format(Identifier(table)))
-        cursor.execute("UPDATE view_set SET filled_at = coalesce(filled_at, clock_timestamp())")
-
-
 def _check_room(need: DiskNeed, *, force: bool, told: Callable[[str], None]) -> None:
     wanted = f"The rebuild will take about {in_megabytes(need.needed)}"
     if need.free is None:

@@ -18,6 +18,7 @@ from digest import difference, digest_of
 from direct_journal import TOPIC, DirectRun
 from generators import Sent, Shape, seeded_log
 from pipeline import POLICY, SECRET, ZONE
+from rebuilt_sets import made
 from reference.log_model import Record, reference
 from worker_farm import DEADLINE_S, until
 
@@ -27,7 +28,6 @@ from customer_timeline.projections.journal import Observer, TransientStorageErro
 from customer_timeline.projections.operations import OperationApplied, OperationRecord
 from customer_timeline.projections.postgres.operations import OperationsJournal
 from customer_timeline.runtime import wiring
-from customer_timeline.runtime.rebuild import making
 from customer_timeline.runtime.rebuild.sets import Role, schema_of, settings_of
 from customer_timeline.runtime.rebuild.switching import switch
 from customer_timeline.runtime.settings import Settings
@@ -73,8 +73,7 @@ class TwoSets:
         log: list[tuple[int, Sent]] = [(0, sent) for sent in seeded_log(21, Shape(events=80, people=6))]
         self._run = DirectRun(url, log, ())
         self._run._empty()
-        making.make(self.settings, force=True, told=lambda message: None)
-        making.make_indexes(self.settings, lambda name, number, count: None)
+        made(self.settings, force=True)
         self._queue = self._run._queues()[0]
         for role in ("live", "rebuild"):
             self._fail(role)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psycopg2
 import pytest
+from rebuilt_sets import made, make_indexes, silent
+from worker_farm import until
 
 from customer_timeline.projections.journal import RefusedError, TransientStorageError
 from customer_timeline.projections.postgres.view_set import ViewSetPin
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.rebuild import making
-from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, statuses
+from customer_timeline.runtime.rebuild.indexing import indexing
+from customer_timeline.runtime.rebuild.sets import RebuildError, SetStatus, schema_of, settings_of, statuses
 from customer_timeline.runtime.rebuild.switching import behind, drop, droppable, rollback, switch
 from customer_timeline.runtime.settings import Settings
 
@@ -20,15 +25,11 @@ Usage = namedtuple("Usage", "total used free")
 INDEXES = """SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes
 WHERE schemaname = %s ORDER BY indexname"""
 
-
-def silent(message: str) -> None:
-    """Nobody listens."""
-
-
-def made(settings: Settings) -> None:
-    """A rebuild of nothing, with its indexes."""
-    making.make(settings, force=False, told=silent)
-    making.make_indexes(settings, lambda name, number, count: None)
+HOLDER = """SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WAITS = """SELECT FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE 'CREATE INDEX%%'"""
+GATE = HOLDER.replace("AND granted", "AND NOT granted")
 
 
 def rows(settings: Settings, query: str, *parameters: object) -> list[tuple[object, ...]]:
@@ -55,8 +56,55 @@ def test_the_indexes_that_were_left_out_are_made_in_the_end(settings: Settings) 
     assert len(rows(settings, INDEXES, rebuild)) < len(live)
     with pytest.raises(RebuildError, match="still being filled"):
         switch(settings, max_lag=0, force=True)
-    making.make_indexes(settings, lambda name, number, count: None)
+    make_indexes(settings)
     assert rows(settings, INDEXES, rebuild) == live
+
+
+def interrupted_at_the_timeline(settings: Settings) -> None:
+    """Ctrl-C while the index of a table that somebody else locks is made."""
+    with indexing(settings) as indexes:
+        indexes.begin(but=indexes.tables - {"timeline"})
+        until(lambda: bool(rows(settings, WAITS)), "the index waits for the table")
+        raise KeyboardInterrupt
+
+
+def test_who_interrupts_a_rebuild_does_not_wait_for_an_index(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    ours = settings_of(settings, "rebuild")
+    absent = rows(ours, "SELECT cardinality(absent_indexes) FROM view_set")
+    with closing(wiring.connect(ours)) as writer, writer.cursor() as cursor:
+        # Were the index waited for, this would end, and it would be made.
+        cursor.execute("SET idle_in_transaction_session_timeout = '20s'")
+        cursor.execute("LOCK TABLE timeline IN ROW EXCLUSIVE MODE")
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_at_the_timeline(settings)
+        assert rows(ours, "SELECT cardinality(absent_indexes) FROM view_set") == absent
+    make_indexes(settings)
+    assert rows(ours, "SELECT cardinality(absent_indexes) FROM view_set") == [(0,)]
+
+
+def test_nobody_puts_customers_together_before_all_is_there(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    finishing = wiring.finishing(settings_of(settings, "rebuild"))
+    written: list[int] = []
+    with finishing.shut() as gate, ThreadPoolExecutor(1) as pool:
+        early = pool.submit(finishing.write, 0, 1, written.append)
+        until(lambda: bool(rows(settings, GATE)), "it waits at the gate")
+        finishing.prepare()  # makes what `write` reads
+        assert not early.done()
+        gate.open()
+        early.result(10)
+    finishing.end()
+    assert not finishing.waits()
+
+
+def test_a_gate_that_has_opened_by_itself_is_no_gate(settings: Settings) -> None:
+    making.make(settings, force=False, told=silent)
+    finishing = wiring.finishing(settings_of(settings, "rebuild"))
+    with finishing.shut() as gate:
+        assert rows(settings, f"SELECT pg_terminate_backend(pid) FROM ({HOLDER}) AS held") == [(True,)]
+        with pytest.raises(psycopg2.Error):
+            gate.open()
 
 
 def test_only_one_process_fills(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import psycopg2
 import pytest
+from rebuilt_sets import made, make_indexes, silent
 from terminal import at_a_terminal, silent_kafka
 from view_rows import SECRET, Views, event, viewed
 from worker_farm import until
@@ -175,8 +176,7 @@ def test_what_waits_for_a_lock_of_postgres_ends_at_ctrl_c(deployed: dict[str, st
 def test_a_switch_that_waits_for_a_reader_ends_at_ctrl_c_and_changes_nothing(deployed: dict[str, str]) -> None:
     named = {name.removeprefix(PREFIX).lower(): value for name, value in deployed.items() if name.startswith(PREFIX)}
     settings = Settings(**named)  # type: ignore[arg-type]
-    making.make(settings, force=True, told=lambda message: None)
-    making.make_indexes(settings, lambda name, number, count: None)
+    made(settings, force=True)
     words = ("rebuild", "switch", "--force", "--json")
     with locked(deployed, "identifier"), at_a_terminal([*COMMAND, *words], deployed) as terminal:
         terminal.until("waiting for readers")
@@ -191,9 +191,11 @@ _INDEXING = """
 import sys
 from customer_timeline.runtime.interrupts import stoppable
 from customer_timeline.runtime.rebuild.filling import Filling
+from customer_timeline.runtime.rebuild.indexing import indexing
 from customer_timeline.runtime.settings import load_settings
-with stoppable("Go on."):
-    Filling(load_settings(), workers=1, batch_events=1, told=lambda now: print(now.phase, file=sys.stderr))._index()
+settings = load_settings()
+with stoppable("Go on."), indexing(settings) as indexes:
+    Filling(settings, workers=1, batch_events=1, told=lambda now: print(now.phase, file=sys.stderr))._index(indexes)
 """
 
 
@@ -202,7 +204,7 @@ def test_a_rebuild_that_makes_its_indexes_ends_at_ctrl_c_and_goes_on_with_those_
 ) -> None:
     named = {name.removeprefix(PREFIX).lower(): value for name, value in deployed.items() if name.startswith(PREFIX)}
     settings = Settings(**named)  # type: ignore[arg-type]
-    making.make(settings, force=True, told=lambda message: None)
+    making.make(settings, force=True, told=silent)
     (absent,) = [one.absent_indexes for one in statuses(settings) if one.role == "rebuild"]
     with locked(deployed, "dead_letter", "customer_timeline_rebuild"):
         with at_a_terminal([sys.executable, "-c", _INDEXING], deployed) as terminal:
@@ -210,7 +212,7 @@ def test_a_rebuild_that_makes_its_indexes_ends_at_ctrl_c_and_goes_on_with_those_
             until_it_waits(deployed)
             code, _ = terminal.interrupt()
         assert code == 130, terminal.shown
-    making.make_indexes(settings, lambda name, number, count: None)
+    make_indexes(settings)
     assert absent > 0
     assert [one.absent_indexes for one in statuses(settings)] == [0, 0]
 
