@@ -136,7 +136,8 @@ class IdentifierSpace:
     """All identifiers and things of one deployment: its policy and its secret decide their values and ids.
 
     `normalise(kind, raw)` gives the `Identifier`, or the reason why there is none; `thing(kind, value)` gives the
-    `Thing`. Both are cached (`cache_size` entries each) and safe to call from several threads.
+    `Thing`. Both are cached (`cache_size` identifiers, an eighth of that of things, which are over sooner) and safe to
+    call from several threads.
     """
 
     def __init__(self, policy: IdentityPolicy, secret: bytes, *, cache_size: int = 1 << 17) -> None:
@@ -147,7 +148,7 @@ class IdentifierSpace:
         self._key = secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()
         self._blocked: dict[str, frozenset[str]] = {}
         self._entry = lru_cache(maxsize=cache_size)(self._make_entry)
-        self.thing = lru_cache(maxsize=cache_size)(self._make_thing)
+        self.thing = lru_cache(maxsize=cache_size >> 3)(self._make_thing)
 
     def normalise(self, kind: str, raw: str) -> Identifier | Refusal:
         """The identifier that `raw` means, or why there is none: blocked, not_normalisable or unknown_kind."""
@@ -161,7 +162,8 @@ class IdentifierSpace:
         found: list[_Entry] = []
         notes: tuple[QualityNote, ...] = ()
         for index, ref in enumerate(given):
-            entry = lookup(ref.kind, ref.value)
+            said = ref.__dict__  # quicker than its attributes, which pydantic answers for
+            entry = lookup(said["kind"], said["value"])
             if isinstance(entry, str):
                 notes += (QualityNote(f"identifiers[{index}]", ref.kind, entry),)
             elif entry not in found:
