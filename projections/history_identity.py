@@ -8,18 +8,26 @@ any order.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Literal
+from sys import intern
+from typing import Final
 
-from customer_timeline.projections.cut_graph import LINKED, pairs_of
+from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
-from customer_timeline.projections.things import ThingRow, combined, named_things, owner_of
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.projections.things import Evidence, ThingRow, combined, owner_of
+from customer_timeline.schemas.decoded import DecodedEvent, Thing, from_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 Named = tuple[str, int | None]
 """An identifier's kind, and when it was first seen; None where only decisions or superseded records named it."""
+
+
+Naming = tuple[str, str]
+"""What an event names somebody by: the identifier's id and kind."""
+
+# Identity does not ask what a thing is.
+_ANY_THING: Final = Thing("", "", "")
 
 
 class HistoryIdentity:
@@ -35,28 +43,52 @@ class HistoryIdentity:
         self._things: dict[str, ThingRow] = {}
 
     def add(self, event: DecodedEvent) -> None:
-        """Take note of the record that counts of an event; each event once. Replays do this for all of the log."""
-        at = event.occurred_us
-        if not event.listed:
-            self._decide(event)
-            return
-        known_to_us = self._named
-        for identifier_id, kind, _ in event.identifiers:
-            known = known_to_us.get(identifier_id)
-            if known is None or known[1] is None or at < known[1]:
-                known_to_us[identifier_id] = (kind, at)
-        if len(event.identifiers) > 1:
-            self._link((pair, (at, event.event_id)) for pair in pairs_of(event))
-        if event.things:
-            self._own(named_things((event,)))
+        """Take note of the record that counts of an event; each event once."""
+        who = [one[:2] for one in event.identifiers]
+        if event.listed:
+            self.tell(event.occurred_us, event.event_id, who, [one.thing_id for one in event.things])
+        elif event.decides is not None:
+            pair = [one[:2] for one in event.decides]
+            self.tell_decision(event.occurred_us, event.event_id, pair, linked=event.type == LINKED)
 
     def add_superseded(self, event: DecodedEvent) -> None:
         """Take note of a record that lost to another of its event, or whose event was retracted: its identifiers are
         known, and whom they were named with counts for sharing. Nothing else of it does.
         """
-        for identifier_id, kind, _ in event.decides or event.identifiers:
+        self.tell_superseded([one[:2] for one in event.decides or event.identifiers], listed=event.listed)
+
+    def tell(self, occurred_us: int, event_id: str, who: Sequence[Naming], things: Sequence[str]) -> None:
+        """`add` for whoever has of a listed event no more than whom it names, strongest first, and which things.
+
+        Replays do this for all of the log.
+        """
+        known_to_us = self._named
+        for identifier_id, kind in who:
+            known = known_to_us.get(identifier_id)
+            if known is None:
+                # Named again and again, in pairs too: one text for all of them.
+                known_to_us[intern(identifier_id)] = (intern(kind), occurred_us)
+            elif known[1] is None or occurred_us < known[1]:
+                known_to_us[identifier_id] = (known[0], occurred_us)
+        if len(who) > 1:
+            strongest, evidence = who[0][0], (occurred_us, event_id)
+            self._link(((strongest, other), evidence) for other, _ in who[1:])
+        if things:
+            self._own(_rows(occurred_us, event_id, who[0][0] if who else None, things))
+
+    def tell_decision(self, occurred_us: int, event_id: str, pair: Sequence[Naming], *, linked: bool) -> None:
+        """`add` for whoever has of a decision no more than its two identifiers, stronger first, and the verdict."""
+        for identifier_id, kind in pair:
             self._named.setdefault(identifier_id, (kind, None))
-        self._mentioned.update(pairs_of(event))
+        (a, _), (b, _) = pair
+        self._decisions[event_id] = Decision((a, b), "linked" if linked else "unlinked", occurred_us, event_id)
+
+    def tell_superseded(self, who: Sequence[Naming], *, listed: bool) -> None:
+        """`add_superseded` for whoever has of the record no more than whom it names; `listed`: not by a decision."""
+        for identifier_id, kind in who:
+            self._named.setdefault(identifier_id, (kind, None))
+        if listed and len(who) > 1:
+            self._mentioned.update((who[0][0], other) for other, _ in who[1:])
 
     def combine(self, other: HistoryIdentity) -> None:
         """Add what `other` gathered of other events."""
@@ -91,21 +123,13 @@ class HistoryIdentity:
         members = {i: Member(i, *self._named[i], i in shared) for i in ends}
         return resolve(members, [Link(pair, *least) for pair, least in self._links.items()], decisions, policy)
 
-    def _decide(self, event: DecodedEvent) -> None:
-        if event.decides is None:
-            return
-        a, b = event.decides
-        for identifier_id, kind, _ in event.decides:
-            self._named.setdefault(identifier_id, (kind, None))
-        verdict: Literal["linked", "unlinked"] = "linked" if event.type == LINKED else "unlinked"
-        pair = (a.identifier_id, b.identifier_id)
-        self._decisions[event.event_id] = Decision(pair, verdict, event.occurred_us, event.event_id)
-
     def _link(self, links: Iterable[tuple[Pair, tuple[int, str]]]) -> None:
         known_to_us = self._links
         for pair, evidence in links:
             known = known_to_us.get(pair)
-            if known is None or evidence < known:
+            if known is None:
+                known_to_us[(intern(pair[0]), intern(pair[1]))] = evidence
+            elif evidence < known:
                 known_to_us[pair] = evidence
 
     def _own(self, rows: Mapping[str, ThingRow]) -> None:
@@ -123,3 +147,16 @@ class HistoryIdentity:
             if other in many:
                 partners[other][self._named[anchor][0]] += 1
         return (other for other, found in partners.items() if is_shared(self._named[other][0], found, policy))
+
+
+def _rows(occurred_us: int, event_id: str, strongest: str | None, things: Sequence[str]) -> dict[str, ThingRow]:
+    """What an event says of the things that it names, as `things.named_things` has it."""
+    occurred_at = from_micros(occurred_us)
+    if strongest is not None:
+        owner = Evidence(occurred_at, event_id, strongest)
+        return {thing_id: ThingRow(_ANY_THING, owner, None, anchored=False) for thing_id in things}
+    first = things[0]
+    via = Evidence(occurred_at, event_id, first)
+    return {
+        thing_id: ThingRow(_ANY_THING, None, None if thing_id == first else via, anchored=False) for thing_id in things
+    }
