@@ -7,6 +7,7 @@ takes to start and to put the output in place.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -33,6 +34,7 @@ from customer_timeline.streams.log_reader import open_log
 _COMMAND = (sys.executable, "-m", "customer_timeline.runtime.cli.main", "replay")
 _OUTPUTS = ("ndjson", "parquet")
 _LOOK_S = 0.5  # looking at the memory takes a hundredth of that
+_ORPHAN_S = 10
 
 
 class Turn(NamedTuple):
@@ -97,6 +99,8 @@ def _replayed(topic: BenchmarkTopic, to: str, folder: Path) -> Turn:
     named = {"KAFKA_BOOTSTRAP": topic.bootstrap, "TOUCHPOINTS_TOPIC": topic.name}
     environment = {**os.environ, **{f"{PREFIX}{name}": value for name, value in named.items()}}
     words = ("--to", to, "--output", str(folder / to), "--from-start", "--json")
+    _adopt_orphans()
+    before = set(psutil.Process().children())
     cpu, clock, peak = _cpu(), time.perf_counter(), 0
     with tempfile.TemporaryFile() as told:
         run = subprocess.Popen([*_COMMAND, *words], env=environment, stdout=told, stderr=told)
@@ -104,7 +108,10 @@ def _replayed(topic: BenchmarkTopic, to: str, folder: Path) -> Turn:
             peak = max(peak, _memory(run.pid))
             with suppress(subprocess.TimeoutExpired):
                 run.wait(_LOOK_S)
-        took_s, cpu_s = time.perf_counter() - clock, _cpu() - cpu
+        took_s = time.perf_counter() - clock
+        for orphan in set(psutil.Process().children()) - before:
+            orphan.wait(_ORPHAN_S)
+        cpu_s = _cpu() - cpu
         told.seek(0)
         last = (told.read().decode().splitlines() or [""])[-1]
     if run.returncode != 0:
@@ -114,13 +121,29 @@ def _replayed(topic: BenchmarkTopic, to: str, folder: Path) -> Turn:
 
 
 def _memory(pid: int) -> int:
-    """What the process and its children hold, without pages of files: those the kernel takes back as it likes."""
+    """What the process and its children hold, without pages of files: those the kernel takes back as it likes. What
+    they have in common since they were forked counts once.
+    """
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        found = [process.memory_info() for process in family]
-    except psutil.NoSuchProcess:
+        return sum(_anonymous(one.pid) for one in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)])
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return 0
-    return sum(one.rss - one.shared for one in found)
+
+
+def _anonymous(pid: int) -> int:
+    """The process's share of pages that belong to no file, in bytes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes that a command leaves for a moment: else nobody here is told what they took.
+
+    The processes of a replay are forked from one that ends only after the command has.
+    """
+    set_child_subreaper = 36  # prctl(2)
+    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the processes of a replay cannot be measured: this needs Linux")
 
 
 def _cpu() -> float:

@@ -9,20 +9,28 @@ a part of it (`as_of`): an answer about the past needs no second look at the eve
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Literal, NamedTuple, Self
+from sys import intern
+from typing import Final, NamedTuple, Self
 
 from customer_timeline.projections.component import Component
-from customer_timeline.projections.cut_graph import LINKED, pairs_of
+from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.cuts import EVER
 from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
-from customer_timeline.projections.things import Evidence, ThingRow, combined, named_things, owner_of
-from customer_timeline.schemas.decoded import DecodedEvent, Identifier, to_micros
+from customer_timeline.projections.things import Evidence, ThingRow, combined, owner_of
+from customer_timeline.schemas.decoded import DecodedEvent, Thing, from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 Named = tuple[str, int | None]
 """An identifier's kind, and when it was first seen; None where only decisions or superseded records named it."""
+
+
+Naming = tuple[str, str]
+"""What an event names somebody by: the identifier's id and kind."""
+
+ANY_THING: Final = Thing("", "", "")
+"""Identity does not ask what a thing is."""
 
 
 class NameFact(NamedTuple):
@@ -43,7 +51,7 @@ class IdentityFacts(NamedTuple):
     links: Iterable[Link]
     mentions: Iterable[tuple[Pair, int]]
     decisions: Iterable[Decision]
-    things: Iterable[ThingRow]
+    things: Iterable[tuple[str, ThingRow]]
 
 
 class HistoryIdentity:
@@ -61,20 +69,13 @@ class HistoryIdentity:
         self._things: dict[str, ThingRow] = {}
 
     def add(self, event: DecodedEvent) -> None:
-        """Take note of the record that counts of an event; each event once. Replays do this for all of the log."""
-        at = event.occurred_us
-        if not event.listed:
-            self._decide(event)
-            return
-        known_to_us = self._named
-        for identifier_id, kind, _ in event.identifiers:
-            known = known_to_us.get(identifier_id)
-            if known is None or known[1] is None or at < known[1]:
-                known_to_us[identifier_id] = (kind, at)
-        if len(event.identifiers) > 1:
-            self._link((pair, (at, event.event_id)) for pair in pairs_of(event))
-        if event.things:
-            self._own(named_things((event,)))
+        """Take note of the record that counts of an event; each event once."""
+        who = [one[:2] for one in event.identifiers]
+        if event.listed:
+            self.tell(event.occurred_us, event.event_id, who, [one.thing_id for one in event.things])
+        elif event.decides is not None:
+            pair = [one[:2] for one in event.decides]
+            self.tell_decision(event.occurred_us, event.event_id, pair, linked=event.type == LINKED)
 
     def add_superseded(self, event: DecodedEvent, happened_us: int) -> None:
         """Take note of a record that lost to another of its event, or whose event was retracted: its identifiers are
@@ -82,8 +83,8 @@ class HistoryIdentity:
 
         `happened_us`: when the event happened by the record that counts, for that is when it is about.
         """
-        self._mention(event.decides or event.identifiers, happened_us)
-        self._count_for_sharing((pair, happened_us) for pair in pairs_of(event))
+        who = [one[:2] for one in event.decides or event.identifiers]
+        self.tell_superseded(happened_us, who, listed=event.listed)
 
     def add_component(self, known: Component, *, without: Collection[str] = ()) -> None:
         """Take note of what the views know of identifiers, beyond the events at hand: when they were first seen, what
@@ -101,6 +102,37 @@ class HistoryIdentity:
         for decision in known.decisions:
             if decision.event_id not in without:
                 self._decisions[decision.event_id] = decision.for_resolution
+
+    def tell(self, occurred_us: int, event_id: str, who: Sequence[Naming], things: Sequence[str]) -> None:
+        """`add` for whoever has of a listed event no more than whom it names, strongest first, and which things.
+
+        Replays do this for all of the log.
+        """
+        known_to_us = self._named
+        for identifier_id, kind in who:
+            known = known_to_us.get(identifier_id)
+            if known is None:
+                # Named again and again, in pairs too: one text for all of them.
+                known_to_us[intern(identifier_id)] = (intern(kind), occurred_us)
+            elif known[1] is None or occurred_us < known[1]:
+                known_to_us[identifier_id] = (known[0], occurred_us)
+        if len(who) > 1:
+            strongest, evidence = who[0][0], (occurred_us, event_id)
+            self._link(((strongest, other), evidence) for other, _ in who[1:])
+        if things:
+            self._own(_rows(occurred_us, event_id, who[0][0] if who else None, things))
+
+    def tell_decision(self, occurred_us: int, event_id: str, pair: Sequence[Naming], *, linked: bool) -> None:
+        """`add` for whoever has of a decision no more than its two identifiers, stronger first, and the verdict."""
+        self._mention(pair, occurred_us)
+        (a, _), (b, _) = pair
+        self._decisions[event_id] = Decision((a, b), "linked" if linked else "unlinked", occurred_us, event_id)
+
+    def tell_superseded(self, happened_us: int, who: Sequence[Naming], *, listed: bool) -> None:
+        """`add_superseded` for whoever has of the record no more than whom it names; `listed`: not by a decision."""
+        self._mention(who, happened_us)
+        if listed and len(who) > 1:
+            self._count_for_sharing(((who[0][0], other), happened_us) for other, _ in who[1:])
 
     def combine(self, other: HistoryIdentity) -> None:
         """Add what `other` gathered of other events."""
@@ -153,7 +185,7 @@ class HistoryIdentity:
             (Link(pair, *least) for pair, least in self._links.items()),
             self._mentioned.items(),
             self._decisions.values(),
-            self._things.values(),
+            self._things.items(),
         )
 
     @classmethod
@@ -167,7 +199,7 @@ class HistoryIdentity:
         found._links = {link.pair: (link.occurred_us, link.event_id) for link in facts.links}
         found._mentioned = dict(facts.mentions)
         found._decisions = {one.event_id: one for one in facts.decisions}
-        found._things = {row.thing.thing_id: row for row in facts.things}
+        found._things = dict(facts.things)
         return found
 
     def _resolution(self, policy: IdentityPolicy) -> Resolution:
@@ -184,17 +216,8 @@ class HistoryIdentity:
         if known is None or known[1] is None or (at is not None and at < known[1]):
             self._named[identifier_id] = (kind, at)
 
-    def _decide(self, event: DecodedEvent) -> None:
-        if event.decides is None:
-            return
-        a, b = event.decides
-        self._mention(event.decides, event.occurred_us)
-        verdict: Literal["linked", "unlinked"] = "linked" if event.type == LINKED else "unlinked"
-        pair = (a.identifier_id, b.identifier_id)
-        self._decisions[event.event_id] = Decision(pair, verdict, event.occurred_us, event.event_id)
-
-    def _mention(self, identifiers: Iterable[Identifier], at_us: int) -> None:
-        for identifier_id, kind, _ in identifiers:
+    def _mention(self, who: Iterable[Naming], at_us: int) -> None:
+        for identifier_id, kind in who:
             self._named.setdefault(identifier_id, (kind, None))
             self._unseen[identifier_id] = min(at_us, self._unseen.get(identifier_id, EVER))
 
@@ -206,7 +229,9 @@ class HistoryIdentity:
         known_to_us = self._links
         for pair, evidence in links:
             known = known_to_us.get(pair)
-            if known is None or evidence < known:
+            if known is None:
+                known_to_us[(intern(pair[0]), intern(pair[1]))] = evidence
+            elif evidence < known:
                 known_to_us[pair] = evidence
 
     def _own(self, rows: Mapping[str, ThingRow]) -> None:
@@ -228,3 +253,16 @@ class HistoryIdentity:
 
 def _by_then(told: Evidence | None, until_us: int) -> Evidence | None:
     return told if told is not None and to_micros(told.occurred_at) <= until_us else None
+
+
+def _rows(occurred_us: int, event_id: str, strongest: str | None, things: Sequence[str]) -> dict[str, ThingRow]:
+    """What an event says of the things that it names, as `things.named_things` has it."""
+    occurred_at = from_micros(occurred_us)
+    if strongest is not None:
+        owner = Evidence(occurred_at, event_id, strongest)
+        return {thing_id: ThingRow(ANY_THING, owner, None, anchored=False) for thing_id in things}
+    first = things[0]
+    via = Evidence(occurred_at, event_id, first)
+    return {
+        thing_id: ThingRow(ANY_THING, None, None if thing_id == first else via, anchored=False) for thing_id in things
+    }

@@ -46,15 +46,16 @@ _SAID: Final = {
 
 
 class _TypeFacts(NamedTuple):
-    """What a type declares, looked up once. `usual`: who acts, and whether it is a sign of life, where neither the
-    event's own fields nor `actor` and `automated` have a say in it."""
+    """What a type declares, looked up once. `declares_more`: something is to be checked beside the channel. `usual`:
+    who acts, and whether it is a sign of life, where neither the event's own fields nor `actor` and `automated` have a
+    say in it."""
 
     concerns_customer: bool
     customer_optional: bool
     listed: bool
     continues_thing: bool
     thing_fields: tuple[tuple[str, str], ...]
-    least_revision: int
+    declares_more: bool
     usual: tuple[Actor, bool] | None
 
 
@@ -100,32 +101,36 @@ class Codec:
         `recorded_header` is the Kafka header `recordedtime` where there is one. Raises InvalidEvent, and nothing else.
         """
         event = self._read(value)
-        data: TouchpointData = event.data
+        # Straight from where pydantic keeps them: by its `__getattr__` every look takes three times as long.
+        fields = event.__dict__
+        data: TouchpointData = fields["data"]
+        given = data.__dict__
         facts = self._facts[type(data)]
         identifiers, things, notes, decides = self._name(event, facts)
         recorded = appended_at
-        if recorded_header is not None or event.recordedtime is not None:
+        if recorded_header is not None or fields["recordedtime"] is not None:
             recorded = recorded_at(event, appended_at, recorded_header)
         occurred = occurred_at(event, recorded, self.max_future)
-        if facts.usual is not None and data.actor is None and not data.automated:  # type: ignore[attr-defined]
+        if facts.usual is not None and given["actor"] is None and not given["automated"]:
             actor, life = facts.usual
         else:
             actor, life = data.acting(), data.is_sign_of_life()
+        source, own_id = fields["source"], fields["id"]
         # Not through the class's own constructor: its Python frame would cost every event another microsecond.
         return tuple.__new__(
             DecodedEvent,
             (
-                event_id(event.source, event.id),
-                event.type,
-                event.source,
-                event.id,
+                event_id(source, own_id),
+                fields["type"],
+                source,
+                own_id,
                 occurred,
                 to_micros(occurred),
                 recorded,
-                event.revision,
+                fields["revision"],
                 actor,
                 life,
-                getattr(data, "channel", None),
+                given.get("channel"),
                 identifiers,
                 things,
                 facts.continues_thing,
@@ -224,7 +229,9 @@ class Codec:
 
     def _check_declared(self, event: Event[Any]) -> None:
         """What a deployment or a type declares beyond the shape: channels, and the least revision."""
-        data = event.data
+        data: TouchpointData = event.__dict__["data"]
+        if data.__dict__.get("channel") in self.channels and not self._facts[type(data)].declares_more:
+            return  # nearly all
         channel = getattr(data, "channel", None)
         if channel is None:
             if getattr(data, "identifiers", ()):
@@ -247,13 +254,14 @@ class Codec:
     # Who and what is named
 
     def _name(self, event: Event[Any], facts: _TypeFacts) -> _Named:
-        data = event.data
+        data = event.__dict__["data"]
         if not facts.concerns_customer:
             return ((), (), (), self._pair(data)) if isinstance(data, IdentityDecision) else _NOBODY
-        identifiers, notes = self.space.usable(data.identifiers)
+        given = data.__dict__
+        identifiers, notes = self.space.usable(given["identifiers"])
         things: tuple[Thing, ...] = ()
         for field, kind in facts.thing_fields:
-            named = getattr(data, field)
+            named = given[field]
             if named is not None:
                 things += (self.space.thing(kind, named),)
         if not identifiers and not things and not facts.customer_optional:
@@ -288,7 +296,7 @@ def _facts(data: type[TouchpointData]) -> _TypeFacts:
         data.listed,
         data.continues_thing(),
         data.thing_fields(),
-        data.least_revision,
+        bool(data.channel_fields or data.least_revision),
         usual,
     )
 

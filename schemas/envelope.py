@@ -139,7 +139,8 @@ def build_adapter(types: Iterable[type[TouchpointData]]) -> TypeAdapter[Event[An
     union: Any = first
     for model in others:
         union |= model
-    return TypeAdapter(Annotated[union, Discriminator("type")])
+    # Texts of events are mostly met once: to look each up among those met before takes longer than it saves.
+    return TypeAdapter(Annotated[union, Discriminator("type")], config=ConfigDict(cache_strings="keys"))
 
 
 @cache

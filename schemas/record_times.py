@@ -47,10 +47,11 @@ def occurred_at(event: Event[Any], recorded: datetime, max_future: timedelta) ->
 
     Raises InvalidEvent where that is before 1970, or more than `max_future` after `recorded`.
     """
+    time: datetime = event.__dict__["time"]
     try:
-        occurred = event.time.astimezone(UTC)
+        occurred = time.astimezone(UTC)
     except OverflowError:  # within a day of year 1 or 9999, so refused below
-        occurred = _EARLIEST if event.time.year < EPOCH.year else _LATEST
+        occurred = _EARLIEST if time.year < EPOCH.year else _LATEST
     if occurred < EPOCH:
         raise InvalidEvent(RejectionReason.BEFORE_1970, _AFTER_1970, type=event.type, field="time")
     if occurred > recorded and occurred > recorded + max_future:

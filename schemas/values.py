@@ -46,7 +46,7 @@ def _invalid_decimal() -> PydanticCustomError:
 def _decimal_parser(least_decimals: int) -> Callable[[str], Decimal]:
     # Prices repeat, so the cache takes most of the parsing off the hot path. One function for each precision, because
     # pydantic then calls it with no Python frame in between.
-    @lru_cache(maxsize=1 << 16)
+    @lru_cache(maxsize=1 << 14)
     def parse(text: str) -> Decimal:
         match = _DECIMAL_TEXT.fullmatch(text)
         if match is None:

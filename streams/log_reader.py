@@ -8,7 +8,8 @@ takes from `bounds`, so a log that goes on growing makes no endless read. conflu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -23,7 +24,7 @@ _ANSWER_S: Final = 10.0
 _AGAIN_S: Final = 0.1
 _STALLED_S: Final = 60.0  # nothing came for so long although records are there: Kafka is away
 _POLL_S: Final = 0.5
-_FETCH_BYTES: Final = 8 << 20
+_FETCH_BYTES: Final = 1 << 20
 
 
 class LogRecord(NamedTuple):
@@ -35,6 +36,10 @@ class LogRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+
+
+# As the constructor, which is a Python frame each time.
+_record: Final[Callable[[tuple[Any, ...]], LogRecord]] = partial(tuple.__new__, LogRecord)
 
 
 class Bounds(NamedTuple):
@@ -116,7 +121,10 @@ class ConfluentLogReader:
                 "check.crcs": True,
                 "fetch.max.bytes": 4 * _FETCH_BYTES,
                 "max.partition.fetch.bytes": _FETCH_BYTES,
-                "queued.max.messages.kbytes": 32_768,
+                # What waits here is memory, unpacked. Where it is full the client looks again after a while; unless it
+                # is told otherwise a second, in which whoever reads quickly runs dry.
+                "queued.max.messages.kbytes": 4_096,
+                "fetch.queue.backoff.ms": 10,
                 # A fetch that waits for more at the end of the log holds up the next stretch, on the same connection.
                 "fetch.wait.max.ms": 10,
                 "log_level": 0,  # its retries are not for the user: what matters of them ends in an error
@@ -202,8 +210,15 @@ class ConfluentLogReader:
             if offset >= until:
                 return batch, until
             batch.append(
-                LogRecord(
-                    partition, offset, message.timestamp()[1], message.key(), message.value(), message.headers() or ()
+                _record(
+                    (
+                        partition,
+                        offset,
+                        message.timestamp()[1],
+                        message.key(),
+                        message.value(),
+                        message.headers() or (),
+                    )
                 )
             )
             at = offset + 1

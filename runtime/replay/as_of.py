@@ -131,7 +131,7 @@ class PersonsAsOf:
                 facts = self._facts[0].facts()
                 self._ids = [
                     *(name.identifier_id for name in facts.names),
-                    *(row.thing.thing_id for row in facts.things),
+                    *(thing_id for thing_id, _ in facts.things),
                 ]
                 self._places = {one: place for place, one in enumerate(self._ids)}
             identity, policy = self._facts

@@ -1,4 +1,4 @@
-"""The second step: from the index of all partitions, what of each spool lost. Each process works on a sixteenth of the
+"""The second step: from the index of all partitions, what of each spool lost. Each process works on one bucket of the
 index at a time.
 """
 
@@ -14,7 +14,7 @@ from typing import Self
 from customer_timeline.projections.choosing import NOWHERE, Choice, Entry, choose, contested, unclear
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime.replay.crew import Crew, hand
-from customer_timeline.runtime.replay.spool import BUCKETS, Holes, Lost, entries_in, read_note, values_file
+from customer_timeline.runtime.replay.spool import Holes, Lost, entries_in, read_note, values_file
 
 
 class Outdone:
@@ -36,9 +36,10 @@ class Outdone:
         """Add what was found in another bucket."""
         self._found.extend(other._found)
 
-    def by_offset(self) -> dict[int, int]:
-        """When the event happened by the record that counts, by the offset of the one that lost."""
-        return dict(zip(self._found[::2], self._found[1::2], strict=True))
+    def by_offset(self) -> tuple[array[int], array[int]]:
+        """Offsets of those that lost, ascending, and when their events happened by the records that count."""
+        found = sorted(zip(self._found[::2], self._found[1::2], strict=True))
+        return array("q", (offset for offset, _ in found)), array("q", (at for _, at in found))
 
 
 @dataclass
@@ -51,11 +52,12 @@ class Decided:
     retracted: int = 0
 
 
-def decide(crew: Crew, folder: Path, partitions: Iterable[int], selection: Selection) -> Decided:
+def decide(crew: Crew, folder: Path, partitions: Iterable[int], buckets: int, selection: Selection) -> Decided:
     """Choose among the records of every event that has several."""
     numbers = list(partitions)
     whole = _Bucket.of(numbers)
-    for part in crew.each(_decide, [(folder, numbers, selection, bucket) for bucket in range(BUCKETS)]):
+    tasks = [(folder, numbers, selection, bucket, buckets) for bucket in range(buckets)]
+    for part in crew.each(_decide, tasks):
         for number in numbers:
             whole.lost[number].merge(part.lost[number])
             whole.outdone[number].merge(part.outdone[number])
@@ -78,9 +80,9 @@ class _Bucket:
         return cls({number: Lost() for number in numbers}, {number: Outdone() for number in numbers})
 
 
-def _decide(folder: Path, partitions: Sequence[int], selection: Selection, bucket: int) -> _Bucket:
+def _decide(folder: Path, partitions: Sequence[int], selection: Selection, bucket: int, buckets: int) -> _Bucket:
     decided = _Bucket.of(partitions)
-    groups = contested((number, entries_in(folder, number, bucket)) for number in partitions)
+    groups = contested((number, entries_in(folder, number, bucket, buckets)) for number in partitions)
     hashes = Contents(folder).hashes(entry for group in groups for entry in unclear(group))
     for group in groups:
         choice = choose(group, hashes)

@@ -14,18 +14,21 @@ from typing import Any, Final
 
 from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.errors import OtherReplay, ReplayTaken
-from customer_timeline.runtime.replay.spool import write_json
+from customer_timeline.runtime.replay.spool import buckets_for, write_json
 from customer_timeline.streams.log_reader import Bounds
 
 _QUESTION: Final = "question.json"
+_FORM: Final = 2  # of the files in the folder; a run goes on only with its own
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A folder of a replay. `bounds`: the stretch of each partition, as taken when it began."""
+    """A folder of a replay. `bounds`: the stretch of each partition, as taken when it began; `buckets`: the parts of
+    the index, which follow from them."""
 
     folder: Path
     bounds: Mapping[int, Bounds]
+    buckets: int
     resumed: bool
 
 
@@ -67,15 +70,23 @@ def take_up(folder: Path, question: Mapping[str, Any], bounds: Mapping[int, Boun
     try:
         begun = json.loads(path.read_bytes())
     except FileNotFoundError:
-        write_json(path, {"question": asked, "bounds": {str(number): found for number, found in bounds.items()}})
-        return Work(folder, bounds, resumed=False)
+        return _begin(path, asked, bounds)
+    if begun.get("form") != _FORM:
+        raise OtherReplay(str(folder), "another version began it")
     differs = [name for name in asked if asked[name] != begun["question"].get(name)]
     if differs:
         raise OtherReplay(str(folder), ", ".join(differs))
     then = {int(number): Bounds(*found) for number, found in begun["bounds"].items()}
     if any(number not in bounds or bounds[number].end < found.end for number, found in then.items()):
         raise OtherReplay(str(folder), "the log is shorter now")
-    return Work(folder, then, resumed=True)
+    return Work(folder, then, begun["buckets"], resumed=True)
+
+
+def _begin(path: Path, question: Mapping[str, Any], bounds: Mapping[int, Bounds]) -> Work:
+    buckets = buckets_for(sum(found.end - found.first for found in bounds.values()))
+    kept = {str(number): found for number, found in bounds.items()}
+    write_json(path, {"form": _FORM, "question": question, "bounds": kept, "buckets": buckets})
+    return Work(path.parent, bounds, buckets, resumed=False)
 
 
 def _empty(folder: Path) -> None:

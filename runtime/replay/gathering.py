@@ -19,8 +19,8 @@ from customer_timeline.runtime.replay.reading import Kept
 from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
 # Rows of all types together that wait, and of one type: this bounds the memory of a process.
-_WAITING_ROWS: Final = 30_000
-_TABLE_ROWS: Final = 8_000
+_WAITING_ROWS: Final = 16_000
+_TABLE_ROWS: Final = 4_000
 
 _TYPE: Final = b"type"
 # Fields of events do not begin with a line.
@@ -80,12 +80,13 @@ class _Rows:
             self._fixed[name].extend(values)
         data = [event.data for event, *_ in kept]
         # Most fields are optional and most events leave most of them out: those need no look at each event.
+        fields = [one.__dict__ for one in data]
         given: set[str] = set().union(*(one.__pydantic_fields_set__ for one in data))
         for name, column in self._family.of_type[self._type_name].items():
             if column.field is None or column.field in given:
                 known = self._own.setdefault(name, [])
                 known.extend([None] * (self.count - len(known)))
-                known.extend(column.values(data))
+                known.extend(column.values(fields))
         self.count += len(kept)
 
     def table(self) -> bytes:

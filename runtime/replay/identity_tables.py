@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
-from customer_timeline.projections.history_identity import HistoryIdentity, IdentityFacts, NameFact
+from customer_timeline.projections.history_identity import ANY_THING, HistoryIdentity, IdentityFacts, NameFact
 from customer_timeline.projections.identity import Decision, Link
 from customer_timeline.projections.things import Evidence, ThingRow
 from customer_timeline.runtime.replay.arrow import pa
 from customer_timeline.runtime.replay.columns import INSTANT
-from customer_timeline.schemas.decoded import Thing, from_micros, to_micros
+from customer_timeline.schemas.decoded import from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
 
 _TEXT: Final = pa.string()
@@ -33,7 +33,7 @@ _SCHEMAS: Final[Mapping[str, Any]] = {
     ),
     "things": pa.schema(
         [
-            *(("id", _TEXT), ("kind", _TEXT)),
+            ("id", _TEXT),
             *(("owner_id", _TEXT), ("owned_at", INSTANT), ("owned_by_event_id", _TEXT)),
             *(("follows_id", _TEXT), ("follows_at", INSTANT), ("follows_by_event_id", _TEXT)),
         ]
@@ -103,7 +103,7 @@ def _rows(facts: IdentityFacts, policy: IdentityPolicy) -> Mapping[str, Iterable
         "links": ((*pair, at_us, event_id) for pair, at_us, event_id in facts.links),
         "mentions": ((*pair, at_us) for pair, at_us in facts.mentions),
         "decisions": ((told.event_id, *told.pair, told.verdict, told.occurred_us) for told in facts.decisions),
-        "things": ((row.thing.thing_id, row.thing.kind, *_told(row.owner), *_told(row.via)) for row in facts.things),
+        "things": ((thing_id, *_told(row.owner), *_told(row.via)) for thing_id, row in facts.things),
         "rules": (
             (kind, rule.rank, rule.max_per_customer, rule.share_limit, rule.links)
             for kind, rule in policy.kinds.items()
@@ -119,17 +119,15 @@ def _told(evidence: Evidence | None) -> tuple[str | None, int | None, str | None
 
 def _thing(
     thing_id: str,
-    kind: str,
     owner: str | None,
     owned_us: int | None,
     owned_by: str | None,
     via: str | None,
     via_us: int | None,
     via_by: str | None,
-) -> ThingRow:
-    return ThingRow(
-        Thing(thing_id, kind, ""), _evidence(owner, owned_us, owned_by), _evidence(via, via_us, via_by), anchored=False
-    )
+) -> tuple[str, ThingRow]:
+    row = ThingRow(ANY_THING, _evidence(owner, owned_us, owned_by), _evidence(via, via_us, via_by), anchored=False)
+    return thing_id, row
 
 
 def _evidence(target_id: str | None, at_us: int | None, event_id: str | None) -> Evidence | None:

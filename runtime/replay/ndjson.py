@@ -47,7 +47,10 @@ def _copy_at(folder: Path, partition: int, holes: Holes, output: Path, at: int) 
     """Write a partition to its own part of the output."""
     with output.open("r+b", 1 << 20) as stream:
         stream.seek(at)
-        return _copy(folder, partition, holes, stream)
+        written = _copy(folder, partition, holes, stream)
+        # On its way to the disk while the other partitions are copied: less to wait for at the end.
+        os.fsync(stream.fileno())
+        return written
 
 
 def _copy(folder: Path, partition: int, holes: Holes, stream: IO[bytes]) -> int:

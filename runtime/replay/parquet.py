@@ -23,15 +23,25 @@ EVENTS: Final = "events"
 IDENTITY: Final = "identity"
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
-_WAITING_ROWS: Final = 100_000
-_GROUP_ROWS: Final = 20_000
+_WAITING_ROWS: Final = 40_000
+_GROUP_ROWS: Final = 10_000
+# A file is open until its month is over in the log. A history that jumps about in time could need more than a process
+# may open; then the file that was written to longest ago ends, and what comes later goes to another beside it.
+_OPEN_FILES: Final = 256
+_PEOPLE_ROWS: Final = 50_000
+
+# A dictionary of what hardly ever comes twice is one more copy of it.
+_NEARLY_UNIQUE: Final = frozenset(
+    ("event", "event_id", "id", "occurred_at", "recorded_at", "log_offset", "anchor_id", "identifier_ids", "thing_ids")
+)
 
 
 def write_parquet(
     crew: Crew, folder: Path, holes: Mapping[int, Holes], output: Path, persons: Persons
 ) -> Mapping[str, Any]:
-    """Write what won below `output`, which appears when it is whole: `events/family=…/month=…/PARTITION.parquet`, and
-    `people.parquet`: the person of every id that an event stands at, and `identity/…`: what says so.
+    """Write what won below `output`, which appears when it is whole: `events/family=…/month=…/PARTITION.parquet` (and
+    `PARTITION-2.parquet` …), and `people.parquet`: the person of every id that an event stands at, and `identity/…`:
+    what says so.
     """
     beside = fresh_folder(folder / "parquet")
     files = size = 0
@@ -39,12 +49,7 @@ def write_parquet(
         files += some
         size += bytes_
     found = persons()
-    people = sorted(found.person_of.items())
-    pq.write_table(
-        pa.table({"id": [one for one, _ in people], "person_id": [person for _, person in people]}, _PEOPLE_SCHEMA),
-        beside / PEOPLE,
-        compression="zstd",
-    )
+    _write_people(found.person_of, beside / PEOPLE)
     told = fresh_folder(beside / IDENTITY)
     with uncollected():
         for name, table in identity_tables(found.identity, found.policy):
@@ -55,10 +60,18 @@ def write_parquet(
         beside.rename(output)
     except OSError as exc:
         raise FileUnusable.because("write", output, exc) from exc
-    return {"files": files, "bytes": size, "people": len({person for _, person in people})}
+    return {"files": files, "bytes": size, "people": len(set(found.person_of.values()))}
 
 
 _PEOPLE_SCHEMA: Final = pa.schema([("id", pa.string()), ("person_id", pa.string())])
+
+
+def _write_people(people: Mapping[str, str], path: Path) -> None:
+    ids = sorted(people)
+    with pq.ParquetWriter(path, _PEOPLE_SCHEMA, compression="zstd") as writer:
+        for at in range(0, len(ids), _PEOPLE_ROWS):
+            some = ids[at : at + _PEOPLE_ROWS]
+            writer.write_table(pa.table([some, [people[one] for one in some]], _PEOPLE_SCHEMA))
 
 
 def remove_folder(path: Path) -> None:
@@ -83,7 +96,9 @@ class _Files:
         self._folder = folder
         self._partition = partition
         self._values = values
+        # Those that are open, the one that was written to longest ago first; and how many files each had.
         self._writers: dict[tuple[str, str], Any] = {}
+        self._begun: Counter[tuple[str, str]] = Counter()
         self._waiting: defaultdict[tuple[str, str], list[tuple[str, Any]]] = defaultdict(list)
         self._rows: Counter[tuple[str, str]] = Counter()
         self.size = 0
@@ -91,7 +106,7 @@ class _Files:
     @property
     def count(self) -> int:
         """How many files there are."""
-        return len(self._writers)
+        return self._begun.total()
 
     def add(self, type_name: str, rows: Any) -> None:
         """Put rows of one type where they belong."""
@@ -112,28 +127,36 @@ class _Files:
         """Write what waits, and end the files."""
         for key in sorted(self._rows):
             self._write(key)
-        for (family, month), writer in self._writers.items():
-            writer.close()
-            self.size += self._path(family, month).stat().st_size
+        for key in list(self._writers):
+            self._end(key)
 
     def _write(self, key: tuple[str, str]) -> None:
-        family, month = key
-        schema = columns_of(family).schema
-        writer = self._writers.get(key)
+        schema = columns_of(key[0]).schema
+        writer = self._writers.pop(key, None)
         if writer is None:
-            path = self._path(family, month)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            plain = ("event", "event_id")
-            writer = self._writers[key] = pq.ParquetWriter(
-                path,
-                schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[name for name in schema.names if name not in plain],
-                write_statistics=["occurred_at", "recorded_at", "type", "channel"],
-            )
+            if len(self._writers) == _OPEN_FILES:
+                self._end(next(iter(self._writers)))
+            writer = self._begin(key, schema)
+        self._writers[key] = writer
         tables = [self._whole(schema, *some) for some in self._waiting.pop(key)]
         writer.write_table(pa.concat_tables(tables), row_group_size=self._rows.pop(key))
+
+    def _begin(self, key: tuple[str, str], schema: Any) -> Any:
+        self._begun[key] += 1
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return pq.ParquetWriter(
+            path,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in schema.names if name not in _NEARLY_UNIQUE],
+            write_statistics=["occurred_at", "recorded_at", "type", "channel"],
+        )
+
+    def _end(self, key: tuple[str, str]) -> None:
+        self._writers.pop(key).close()
+        self.size += self._path(key).stat().st_size
 
     def _whole(self, schema: Any, type_name: str, rows: Any) -> Any:
         """Rows with all columns of the family."""
@@ -150,8 +173,13 @@ class _Files:
                 arrays.append(rows[name] if name in rows.schema.names else pa.nulls(len(rows), kind))
         return pa.Table.from_arrays(arrays, schema=schema)
 
-    def _path(self, family: str, month: str) -> Path:
-        return self._folder / EVENTS / f"family={family}" / f"month={month}" / f"{self._partition}.parquet"
+    def _path(self, key: tuple[str, str]) -> Path:
+        """The file that is written to now."""
+        family, month = key
+        name = (
+            f"{self._partition}.parquet" if self._begun[key] == 1 else f"{self._partition}-{self._begun[key]}.parquet"
+        )
+        return self._folder / EVENTS / f"family={family}" / f"month={month}" / name
 
 
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:

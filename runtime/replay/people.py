@@ -1,8 +1,8 @@
 """Who is who in what a replay writes: by the rules of the live view, over all that was known, whatever is asked for.
 
 Filters leave facts out: that two purchases are one person's may be said by a call. So for an output that tells persons
-the first step notes of every record that has a say whom and what it names, a line each, asked for or not. Once it is
-decided which records count, these lines are read, and `HistoryIdentity` says who is who.
+the first step notes of every record that has a say whom and what it names, a thousand to a line, asked for or not. Once
+it is decided which records count, these lines are read, and `HistoryIdentity` says who is who.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from sys import intern
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -20,16 +18,11 @@ import orjson
 from customer_timeline.projections.history_identity import HistoryIdentity
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime.replay.deciding import Decided, Outdone
-from customer_timeline.runtime.replay.spool import names_file
-from customer_timeline.schemas.decoded import DecodedEvent, Identifier, Thing, from_micros
+from customer_timeline.runtime.replay.spool import LINKS, LISTED, names_file
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 TELLING: Final = frozenset({"parquet", "duckdb", "postgres"})
 """Outputs that tell whose each event is."""
-
-# As the constructors, which are a Python frame each time.
-_event: Final[Callable[[tuple[Any, ...]], DecodedEvent]] = partial(tuple.__new__, DecodedEvent)
-_identifier: Final[Callable[[tuple[str, str, str]], Identifier]] = partial(tuple.__new__, Identifier)
 
 
 class People(NamedTuple):
@@ -61,58 +54,34 @@ def _persons(folder: Path, outdone: Mapping[int, Outdone], until_us: int | None,
     gc.disable()
     try:
         for partition, lost in sorted(outdone.items()):
-            _gather(identity, folder, partition, lost.by_offset(), until_us)
+            _gather(identity, folder, partition, lost, until_us)
         return People(identity.customers(policy), identity, policy)
     finally:
         gc.enable()
 
 
-def _gather(
-    identity: HistoryIdentity, folder: Path, partition: int, lost: Mapping[int, int], until_us: int | None
-) -> None:
-    for offset, event in _names(folder, partition):
-        happened_us = lost.get(offset)
-        if until_us is not None and (event.occurred_us if happened_us is None else happened_us) >= until_us:
+def _gather(identity: HistoryIdentity, folder: Path, partition: int, lost: Outdone, until_us: int | None) -> None:
+    offsets, happened = lost.by_offset()
+    next_lost = 0
+    for offset, at, event_id, said, who, things in _names(folder, partition):
+        while next_lost < len(offsets) and offsets[next_lost] < offset:
+            next_lost += 1
+        counts = next_lost == len(offsets) or offsets[next_lost] != offset
+        if not counts:
+            at = happened[next_lost]  # the cut is about the event, so about the record that counts
+        if until_us is not None and at >= until_us:
             continue
-        if happened_us is None:
-            identity.add(event)  # a copy of the record that counts says the same once more, which changes nothing
+        # A copy of the record that counts says the same once more, which changes nothing.
+        if not counts:
+            identity.tell_superseded(at, who, listed=said == LISTED)
+        elif said == LISTED:
+            identity.tell(at, event_id, who, things)
         else:
-            identity.add_superseded(event, happened_us)
+            identity.tell_decision(at, event_id, who, linked=said == LINKS)
 
 
-def _names(folder: Path, partition: int) -> Iterator[tuple[int, DecodedEvent]]:
-    """What `reading` noted of a partition: offsets, and events of which all is left out that identity does not ask."""
-    nothing: Any = None
+def _names(folder: Path, partition: int) -> Iterator[Any]:
+    """What `reading` noted of a partition, in the order of the log."""
     with names_file(folder, partition).open("rb") as lines:
         for line in lines:
-            offset, event_id, type_name, occurred_us, listed, named, things = orjson.loads(line)
-            # Most are named again and again: one text for all of them takes a third less memory.
-            who = tuple([_identifier((intern(one), intern(kind), "")) for one, kind in named])
-            owned = tuple([Thing(one, kind, "") for one, kind in things])
-            occurred_at = from_micros(occurred_us) if owned else nothing
-            yield (
-                offset,
-                _event(
-                    (
-                        event_id,
-                        type_name,
-                        "",
-                        "",
-                        occurred_at,
-                        occurred_us,
-                        nothing,
-                        0,
-                        "system",
-                        False,
-                        None,
-                        who if listed else (),
-                        owned,
-                        False,
-                        listed,
-                        (),
-                        nothing,
-                        b"",
-                        None if listed else who,
-                    )
-                ),
-            )
+            yield from orjson.loads(line)

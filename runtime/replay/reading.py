@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import orjson
 
 from customer_timeline.projections.choosing import NOWHERE, pack_entry
+from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.records import bytes_hash
-from customer_timeline.projections.selection import Selection, is_retraction
-from customer_timeline.runtime.replay.spool import BUCKETS, PartitionSpool, pack_line
+from customer_timeline.projections.selection import RETRACTION, Selection
+from customer_timeline.runtime.replay.spool import LINKS, LISTED, PARTS, PartitionSpool, pack_line
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
 from customer_timeline.schemas.errors import InvalidEvent
@@ -56,7 +57,7 @@ class Keeper(Protocol):
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """What one partition is to give. `records`: as the log is, instead of what counts. `rate`: records a second.
-    `names`: note of each record that has a say whom and what it names."""
+    `names`: note of each record that has a say whom and what it names. `buckets`: parts of the index."""
 
     folder: Path
     partition: int
@@ -66,6 +67,7 @@ class Stretch:
     records: bool
     rate: float | None
     details: Details
+    buckets: int
     names: bool = False
 
 
@@ -78,7 +80,7 @@ def read_stretch(stretch: Stretch, reader: LogReader, codec: Codec, told: Told, 
 
     Raises what the reader raises; what was brought to the disk until then stays.
     """
-    spool = PartitionSpool(stretch.folder, stretch.partition, stretch.first)
+    spool = PartitionSpool(stretch.folder, stretch.partition, stretch.first, stretch.buckets)
     try:
         told(spool.note.next_offset - stretch.first)
         if not spool.note.done:
@@ -143,20 +145,20 @@ class _Events:
         """The hot path: everything here is done for every record of the log."""
         values: list[bytes] = []
         kept: list[Kept] = []
-        names: list[bytes] = []
-        note, buckets, seen, everything = self._spool.note, self._spool.buckets, self._seen, self._everything
-        named = self._named
-        at, competes, wants = note.values, self._selection.competes, self._selection.wants
-        stamped, stamp, stamp_us = -1, from_micros(0), 0
+        told: list[tuple[Any, ...]] = []
+        note, pending, seen, named = self._spool.note, self._spool.pending, self._seen, self._named
+        everything, competes, wants = self._everything, self._selection.competes, self._selection.wants
+        at, buckets = note.values, len(pending)
+        stamped, stamp, stamp_us, in_time = -1, from_micros(0), 0, False
         for _, offset, timestamp, _, value, headers in batch:
             if timestamp != stamped:  # records that were appended together share it
                 stamped, stamp_us = timestamp, timestamp * 1000
-                stamp = from_micros(stamp_us)
+                stamp, in_time = from_micros(stamp_us), competes(stamp_us)
             header = recorded_header(headers) if headers else None
             record_hash = bytes_hash(value or b"")
             # The same bytes again, recorded no earlier, lose to those before, whatever else there is. They name nobody
             # else either.
-            if header is None and record_hash in seen and seen[record_hash] <= stamp_us and competes(stamp_us):
+            if header is None and in_time and seen.get(record_hash, stamp_us + 1) <= stamp_us:
                 note.copies += 1
                 continue
             event = self._accepted(value, stamp, header)
@@ -166,21 +168,23 @@ class _Events:
             recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
             if header is None:
                 seen[record_hash] = recorded_us
-            if not competes(recorded_us):
+            if not (in_time if recorded_us == stamp_us else competes(recorded_us)):
                 continue
             event_id = bytes.fromhex(event.event_id.replace("-", ""))
             start, length = NOWHERE, 0
-            retracts = is_retraction(event)
+            retracts = event.type.startswith(RETRACTION)
             if named and (event.identifiers or event.things or event.decides):
-                names.append(_names(event, offset))
-            if (everything and not retracts) or wants(event):
-                values.append(one_line(event.value))
-                start, length = at, len(values[-1])
+                told.append(_told(event, offset))
+            if not retracts if everything else wants(event):
+                line = one_line(event.value)
+                values.append(line)
+                start, length = at, len(line)
                 at += length
                 kept.append((event, offset, recorded_us, start, length))
-            buckets[event_id[0] % BUCKETS] += pack_entry(
+            pending[(event_id[0] << 8 | event_id[1]) % buckets] += pack_entry(
                 event_id, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
             )
+        names = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE) if told else b""
         self._spool.write(values, self._keeper.add(kept), names)
         note.events += len(values)
         if len(seen) > _REMEMBERED:
@@ -188,7 +192,7 @@ class _Events:
 
     def checkpoint(self) -> None:
         """Bring what was taken to the disk."""
-        self._spool.write((), self._keeper.rest(), ())
+        self._spool.write((), self._keeper.rest())
         self._spool.checkpoint()
 
     def _accepted(self, value: bytes | None, stamp: datetime, header: str | None) -> DecodedEvent | None:
@@ -197,8 +201,9 @@ class _Events:
             event = self._decode(value, appended_at=stamp, recorded_header=header)
         except InvalidEvent:
             return None
-        # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it.
-        return None if b"\\u0000" in event.value and _NUL.search(event.value) else event
+        # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it. Most have no escape at all.
+        text = event.value
+        return None if b"\\" in text and b"\\u0000" in text and _NUL.search(text) else event
 
 
 class _Records:
@@ -212,7 +217,7 @@ class _Records:
     def take(self, batch: Sequence[LogRecord]) -> None:
         """Those that are asked for."""
         values = [wrapped(record) for record in batch if self._wants(record)]
-        self._spool.write(values, (), ())
+        self._spool.write(values)
         self._spool.note.events += len(values)
 
     def checkpoint(self) -> None:
@@ -258,21 +263,13 @@ def _keeper(details: Details) -> Keeper:
     return _Lines() if details == "lines" else _NoDetails()
 
 
-def _names(event: DecodedEvent, offset: int) -> bytes:
+def _told(event: DecodedEvent, offset: int) -> tuple[Any, ...]:
     """Whom and what the record names, or is a decision about; read by `people`."""
-    who = event.identifiers if event.listed else event.decides or ()
-    return orjson.dumps(
-        (
-            offset,
-            event.event_id,
-            event.type,
-            event.occurred_us,
-            event.listed,
-            [(one[0], one[1]) for one in who],
-            [(one[0], one[1]) for one in event.things],
-        ),
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
+    who, said = event.identifiers, LISTED
+    if event.decides is not None:
+        who, said = event.decides, LINKS if event.type == LINKED else PARTS
+    things = [one[0] for one in event.things]
+    return offset, event.occurred_us, event.event_id, said, [one[:2] for one in who], things
 
 
 def one_line(value: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
-from customer_timeline.runtime.replay.crew import Crew
+from customer_timeline.runtime.replay.crew import Crew, prepare
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
 from customer_timeline.runtime.replay.errors import NoSuchPartition, ReplayWithoutRoom
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
@@ -77,6 +77,7 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
     ReplayWithoutRoom and what `write` raises.
     """
     with work_folder(ways.output, from_start=ways.from_start) as folder, _room_in(folder):
+        prepare(columns=_DETAILS.get(question.to) == "columns")
         reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=ways.client)
         try:
             bounds = reader.bounds()
@@ -149,9 +150,11 @@ def _stretches(work: Work, question: Question, max_rate: float | None, jobs: int
             question.records,
             rate,
             _DETAILS.get(question.to, "lines"),
+            work.buckets,
             names=question.to in TELLING,
         )
-        for number, found in sorted(work.bounds.items())
+        # The longest first, so that none is left to one process while the others have nothing to do.
+        for number, found in sorted(work.bounds.items(), key=lambda one: (one[1].first - one[1].end, one[0]))
     ]
 
 
@@ -163,7 +166,7 @@ def _reading(work: Work, observe: Observe) -> Callable[[Mapping[int, int]], None
 def _decided(crew: Crew, question: Question, work: Work) -> Decided:
     if question.records:
         return Decided({number: Lost().holes() for number in work.bounds}, {})
-    return decide(crew, work.folder, work.bounds, question.selection)
+    return decide(crew, work.folder, work.bounds, work.buckets, question.selection)
 
 
 def _outcome(work: Work, decided: Decided, written: Mapping[str, Any]) -> Outcome:

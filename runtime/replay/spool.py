@@ -17,19 +17,35 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from heapq import merge
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from customer_timeline.projections.choosing import Entry
 
-BUCKETS: Final = 16
-"""Parts of the index, by event_id: a process holds one in memory at a time, a sixteenth of the log's index."""
+# A bucket of so many entries takes some 15 MB while it is decided. Fewer than four would leave processors idle.
+_BUCKET_ENTRIES: Final = 65_536
+_LEAST_BUCKETS: Final = 4
+_MOST_BUCKETS: Final = 1 << 16
 
-# The index is a file of blocks, one a checkpoint: how many bytes each bucket got, then these, bucket after bucket.
-_BLOCK: Final = struct.Struct(f"<{BUCKETS}I")
+# The index is a file of blocks, one a checkpoint: where in it each bucket ends, then the entries, bucket after bucket.
+_END: Final = struct.Struct("=I")
+_BETWEEN: Final = struct.Struct("=II")
+
+# What the lines of names say of a record beside whom it names: an event of the timeline, or a decision about two.
+LISTED: Final = 0
+LINKS: Final = 1
+PARTS: Final = 2
 
 _LINE: Final = struct.Struct("<16sqqI")
 pack_line: Final = _LINE.pack
+
+
+def buckets_for(records: int) -> int:
+    """Into how many parts the index of so many records is split, by event_id: a process that decides holds about as
+    much of it at a time however long the log is."""
+    return min(_MOST_BUCKETS, max(_LEAST_BUCKETS, -(-records // _BUCKET_ENTRIES)))
 
 
 class Line(NamedTuple):
@@ -63,9 +79,11 @@ class Note:
 class PartitionSpool:
     """The files of one partition, opened to go on with them. One process at a time: a second one waits."""
 
-    def __init__(self, folder: Path, partition: int, first: int) -> None:
+    def __init__(self, folder: Path, partition: int, first: int, buckets: int) -> None:
         self._folder = folder
         self._partition = partition
+        self.pending = [bytearray() for _ in range(buckets)]
+        """Entries that are not written yet, by bucket; the caller appends to them."""
         self._lock: IO[bytes] = (folder / f"{partition}.lock").open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.note = read_note(folder, partition) or Note(first)
@@ -73,27 +91,22 @@ class PartitionSpool:
         self._details = _at(details_file(folder, partition), self.note.details)
         self._names = _at(names_file(folder, partition), self.note.names)
         self._index = _at(index_file(folder, partition), self.note.index)
-        self._pending = [bytearray() for _ in range(BUCKETS)]
         self._thread = ThreadPoolExecutor(1)
         self._syncing: Future[None] | None = None
 
-    @property
-    def buckets(self) -> list[bytearray]:
-        """Entries that are not written yet, by bucket; the caller appends to them."""
-        return self._pending
-
-    def write(self, values: Iterable[bytes], details: Iterable[bytes], names: Iterable[bytes]) -> None:
+    def write(self, values: Iterable[bytes], details: Iterable[bytes] = (), names: bytes = b"") -> None:
         """Append events (each with its line break), what is noted of them, and whom and what records name."""
         self.note.values += self._values.write(b"".join(values))
         self.note.details += self._details.write(b"".join(details))
-        self.note.names += self._names.write(b"".join(names))
+        self.note.names += self._names.write(names)
 
     def checkpoint(self) -> None:
         """Begin to bring everything to the disk; the note says so as soon as it is there. Waits for the one before."""
         self._settle()
-        block = b"".join((_BLOCK.pack(*map(len, self._pending)), *self._pending))
-        self.note.index += self._index.write(block)
-        for pending in self._pending:
+        ends = array("I", accumulate(map(len, self.pending)))
+        if ends[-1]:
+            self.note.index += self._index.write(b"".join((ends.tobytes(), *self.pending)))
+        for pending in self.pending:
             pending.clear()
         for stream in self._streams:
             stream.flush()
@@ -142,7 +155,7 @@ def details_file(folder: Path, partition: int) -> Path:
 
 
 def names_file(folder: Path, partition: int) -> Path:
-    """Whom and what the records of a partition name, a line each, asked for or not."""
+    """Whom and what the records of a partition name, a thousand to a line, asked for or not."""
     return folder / f"{partition}.names"
 
 
@@ -151,16 +164,19 @@ def index_file(folder: Path, partition: int) -> Path:
     return folder / f"{partition}.index"
 
 
-def entries_in(folder: Path, partition: int, bucket: int) -> bytes:
-    """The packed entries of a partition that fall into a bucket."""
+def entries_in(folder: Path, partition: int, bucket: int, buckets: int) -> bytes:
+    """The packed entries of a partition that fall into a bucket, of so many."""
     parts: list[bytes] = []
     with mapped(index_file(folder, partition)) as index:
         at = 0
         while at < len(index):
-            sizes = _BLOCK.unpack_from(index, at)
-            start = at + _BLOCK.size + sum(sizes[:bucket])
-            parts.append(index[start : start + sizes[bucket]])
-            at += _BLOCK.size + sum(sizes)
+            entries = at + _END.size * buckets
+            if bucket == 0:
+                start, (end,) = 0, _END.unpack_from(index, at)
+            else:
+                start, end = _BETWEEN.unpack_from(index, at + _END.size * (bucket - 1))
+            parts.append(index[entries + start : entries + end])
+            at = entries + _END.unpack_from(index, entries - _END.size)[0]
     return b"".join(parts)
 
 
@@ -177,13 +193,14 @@ def write_json(path: Path, content: object) -> None:
 class Lost:
     """Collects what of a partition's spool lost, in eight bytes an event, for there may be many."""
 
-    __slots__ = ("_found", "_recorded_us")
+    __slots__ = ("_found", "_parts", "_recorded_us")
 
     # A place is start and length in one integer: events are shorter than this.
     _LENGTHS: Final = 1 << 21
 
     def __init__(self) -> None:
         self._found = array("Q")
+        self._parts: list[array[int]] = []
         self._recorded_us: dict[int, int] = {}
 
     def add(self, entry: Entry) -> None:
@@ -196,13 +213,13 @@ class Lost:
 
     def merge(self, other: Lost) -> None:
         """Add what was found in another bucket."""
-        self._found.extend(other._found)
+        self._parts.append(array("Q", sorted(other._found)))
         self._recorded_us.update(other._recorded_us)
 
     def holes(self) -> Holes:
-        """All of it, in the order of the spool."""
+        """All of it, in the order of the spool. Merged, not sorted: no number of it needs an object all the time."""
         starts, ends = array("q"), array("q")
-        for place in sorted(self._found):
+        for place in merge(sorted(self._found), *self._parts):
             start, length = divmod(place, self._LENGTHS)
             starts.append(start)
             ends.append(start + length)
@@ -261,7 +278,7 @@ def _note_file(folder: Path, partition: int) -> Path:
 
 def _at(path: Path, size: int) -> IO[bytes]:
     """The file, cut to the size and open for more."""
-    stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=1 << 20)
+    stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=1 << 16)
     stream.truncate(size)
     stream.seek(size)
     return stream

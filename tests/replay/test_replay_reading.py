@@ -5,20 +5,34 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from replay_runs import CODEC, hard_log
 
-from customer_timeline.projections.choosing import choose, contested
+from customer_timeline.projections.choosing import choose, contested, entries_of
 from customer_timeline.projections.selection import Selection
+from customer_timeline.runtime.replay import parquet
+from customer_timeline.runtime.replay.errors import OtherReplay
+from customer_timeline.runtime.replay.folder import take_up
 from customer_timeline.runtime.replay.gathering import spooled_tables
 from customer_timeline.runtime.replay.reading import Details, Stretch, read_stretch
-from customer_timeline.runtime.replay.spool import BUCKETS, details_file, entries_in, names_file, read_note, values_file
+from customer_timeline.runtime.replay.spool import (
+    Lost,
+    buckets_for,
+    details_file,
+    entries_in,
+    names_file,
+    read_note,
+    values_file,
+)
 from customer_timeline.schemas.record_times import RECORDED_HEADER
 from customer_timeline.streams.log_reader import Bounds, LogRecord, LogUnreachable
 
+_BUCKETS = 5
 _FIRST_MS = 1_790_000_000_000
 _VIEWED = json.dumps(
     {
@@ -61,10 +75,15 @@ def _different_records(seed: int, events: int) -> list[LogRecord]:
 
 
 def _read(
-    folder: Path, records: Sequence[LogRecord], details: Details, ends: int | None = None, stop_after: int | None = None
+    folder: Path,
+    records: Sequence[LogRecord],
+    details: Details,
+    ends: int | None = None,
+    stop_after: int | None = None,
+    buckets: int = _BUCKETS,
 ) -> bool:
     folder.mkdir(exist_ok=True)
-    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details, names=True)
+    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details, buckets, names=True)
     behind = [0]
     return read_stretch(
         stretch,
@@ -85,8 +104,8 @@ def _rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return dict(found)
 
 
-def _entries(folder: Path) -> list[bytes]:
-    return [entries_in(folder, 0, bucket) for bucket in range(BUCKETS)]
+def _entries(folder: Path, buckets: int = _BUCKETS) -> list[bytes]:
+    return [entries_in(folder, 0, bucket, buckets) for bucket in range(buckets)]
 
 
 @pytest.mark.parametrize("details", ["none", "lines", "columns"])
@@ -132,3 +151,60 @@ def test_a_copy_that_was_recorded_earlier_is_the_event(
     assert _read(tmp_path, records, "none")
     (group,) = contested((0, part) for part in _entries(tmp_path))
     assert choose(group, {}).winner.offset == 1
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 300])
+def test_the_index_holds_the_same_in_any_number_of_parts_and_each_event_in_one_of_them(
+    tmp_path: Path, buckets: int
+) -> None:
+    records = _different_records(5, 300)
+    few, many = tmp_path / "few", tmp_path / "many"
+    assert _read(few, records, "none")
+    assert not _read(many, records, "none", stop_after=100, buckets=buckets)  # its index has several blocks
+    assert _read(many, records, "none", buckets=buckets)
+    parts = _entries(many, buckets)
+    assert len(parts) == buckets
+    found = [{entry.event_id for entry in entries_of(part, 0)} for part in parts]
+    assert sum(map(len, found)) == len(set().union(*found))
+    assert sorted(entry for part in parts for entry in entries_of(part, 0)) == sorted(
+        entry for part in _entries(few) for entry in entries_of(part, 0)
+    )
+
+
+def test_a_part_of_the_index_stays_as_small_as_it_is_however_long_the_log_is() -> None:
+    assert buckets_for(0) == buckets_for(1_000) == 4
+    assert buckets_for(65_536 * 10) == 10
+    assert buckets_for(65_536 * 10 + 1) == 11
+    assert buckets_for(10**12) == 65_536  # as many as two bytes of an id tell apart
+
+
+def test_a_history_of_more_months_than_may_be_open_at_once_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _read(tmp_path, _different_records(6, 400), "columns")
+    usual, narrow = tmp_path / "usual", tmp_path / "narrow"
+    written = {}
+    for output in (usual, narrow):
+        files, _ = parquet._write(tmp_path, output, 0, Lost().holes())
+        paths = list(output.glob("events/*/*/*.parquet"))
+        assert len(paths) == files
+        written[output] = {
+            str(row["event"]) for path in paths for row in pq.ParquetFile(path).read(["event"]).to_pylist()
+        }
+        monkeypatch.setattr(parquet, "_OPEN_FILES", 1)
+        monkeypatch.setattr(parquet, "_WAITING_ROWS", 20)
+    assert not list(usual.glob("events/*/*/0-*.parquet"))
+    assert list(narrow.glob("events/*/*/0-2.parquet"))
+    assert written[usual] == written[narrow]
+    assert len(written[usual]) == len(set(values_file(tmp_path, 0).read_bytes().splitlines()))
+
+
+def test_an_unfinished_replay_keeps_its_parts_and_another_form_of_its_files_is_refused(tmp_path: Path) -> None:
+    begun = take_up(tmp_path, {"to": "ndjson"}, {0: Bounds(0, 65_536 * 7)})
+    grown = {0: Bounds(0, 65_536 * 9)}
+    assert take_up(tmp_path, {"to": "ndjson"}, grown) == replace(begun, resumed=True)
+    assert begun.buckets == 7
+    path = tmp_path / "question.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "form": 1}))
+    with pytest.raises(OtherReplay, match="another version began it"):
+        take_up(tmp_path, {"to": "ndjson"}, grown)

@@ -20,6 +20,7 @@ from customer_timeline.schemas.identifiers import (
     normalise_phone,
 )
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
+from customer_timeline.schemas.touchpoint import IdentifierRef
 
 SPACE = IdentifierSpace(IdentityPolicy(), b"secret")
 
@@ -276,3 +277,20 @@ def test_a_secret_of_any_length_counts_as_a_whole_and_none_is_refused() -> None:
     assert long.thing("order", "7") != longer.thing("order", "7")
     with pytest.raises(EmptySecret, match="CUSTOMER_TIMELINE_IDENTITY_SECRET"):
         IdentifierSpace(IdentityPolicy(), b"")
+
+
+_REFS = st.lists(
+    st.builds(
+        IdentifierRef,
+        kind=st.sampled_from(["email", "user_id", "device_id", "fax"]),
+        value=st.sampled_from(["a@b.example", "A@B.example", "u1", " u1 ", "null", "email", "user_id"]),
+    ),
+    max_size=5,
+)
+
+
+@given(st.lists(_REFS, max_size=12))
+def test_what_is_usable_does_not_depend_on_what_was_asked_before(asked: list[list[IdentifierRef]]) -> None:
+    forgetful = IdentifierSpace(IdentityPolicy(), b"secret", cache_size=8)  # two are remembered together
+    for refs in (*asked, *reversed(asked)):
+        assert forgetful.usable(refs) == IdentifierSpace(IdentityPolicy(), b"secret").usable(refs)
