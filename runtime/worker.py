@@ -14,8 +14,8 @@ from customer_timeline.runtime.telemetry import configure_logging
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from customer_timeline.projections.postgres.journal import PostgresJournal
     from customer_timeline.streams.app import WorkerApp
+    from customer_timeline.streams.consumer import ProjectorConfig
 
 
 def build_app(
@@ -34,40 +34,39 @@ def build_app(
     from customer_timeline.projections.postgres.view_set import Place
     from customer_timeline.runtime.clock import SystemClock
     from customer_timeline.schemas.decoded import to_micros
-    from customer_timeline.streams.app import create_app
-    from customer_timeline.streams.consumer import ProjectorConfig
+    from customer_timeline.streams.app import WorkerParts, create_app
     from customer_timeline.streams.operations import OperationsConfig
 
-    config = ProjectorConfig(
+    codec = wiring.codec(settings)
+    # One for all: parts that looked the set up at different times could find different ones.
+    place = Place(namespace)
+    clock = SystemClock()
+    parts = WorkerParts(
+        config=_projector_config(settings),
+        codec=codec,
+        journal=lambda observe: wiring.journal(settings, codec, observe, filling=filling, place=place),
+        sweeps=lambda: wiring.sweep_store(settings, place),
+        partials=lambda between: wiring.partial_builder(settings, codec, between, place),
+        operations=lambda observe: (
+            OperationsConfig(settings.kafka_bootstrap, settings.operations_topic),
+            wiring.operations_journal(settings, codec, place, lambda step: observe(f"operation_{step}")),
+        ),
+        keeper=lambda observe: wiring.dead_letter_keeper(settings, observe, place),
+        now_us=lambda: to_micros(clock.now()),
+        observer=observer,
+    )
+    return create_app(parts, registry=registry, sweeping=not filling)
+
+
+def _projector_config(settings: Settings) -> ProjectorConfig:
+    from customer_timeline.streams.consumer import ProjectorConfig
+
+    return ProjectorConfig(
         bootstrap=settings.kafka_bootstrap,
         topic=settings.touchpoints_topic,
         group=settings.worker_group,
         instance_id=settings.worker_instance_id,
         batch_events=settings.batch_events,
-    )
-    codec = wiring.codec(settings)
-    # One for all: parts that looked the set up at different times could find different ones.
-    place = Place(namespace)
-
-    def make_journal(observe: Observer) -> PostgresJournal:
-        return wiring.journal(settings, codec, observe, filling=filling, place=place)
-
-    clock = SystemClock()
-    return create_app(
-        config,
-        codec,
-        make_journal,
-        lambda: wiring.sweep_store(settings, place),
-        lambda between: wiring.partial_builder(settings, codec, between, place),
-        lambda observe: (
-            OperationsConfig(settings.kafka_bootstrap, settings.operations_topic),
-            wiring.operations_journal(settings, codec, place, lambda step: observe(f"operation_{step}")),
-        ),
-        (lambda observe: wiring.dead_letter_keeper(settings, observe, place)),
-        registry=registry,
-        now_us=lambda: to_micros(clock.now()),
-        observer=observer,
-        sweeping=not filling,
     )
 
 

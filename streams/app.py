@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import faust
@@ -41,28 +42,36 @@ class WorkerApp(faust.App):
         """None: they would hold tables, and the app has none."""
 
 
-def create_app(
-    config: ProjectorConfig,
-    codec: Codec,
-    journal: Callable[[Observer], PostgresJournal],
-    sweeps: Callable[[], SweepStore],
-    partials: Callable[[Callable[[], object]], PartialBuilder],
-    operations: Callable[[Observer], tuple[OperationsConfig, OperationsStore]],
-    keeper: Callable[[Observer], Keeper | None],
-    *,
-    registry: CollectorRegistry,
-    now_us: Callable[[], int],
-    observer: Observer = lambda step: None,
-    sweeping: bool = True,
-) -> WorkerApp:
-    """Build the app; nothing connects before it starts. `journal` makes the worker's journal for its observer, `sweeps`
-    the sweeper's store, `partials` its builder of partial states, given what to call between two events, `operations`
-    where operators' decisions stand and who applies them, `keeper` what exports old dead letters, where that is wanted.
-    `now_us`: the clock, microseconds since 1970. Without `sweeping` the app has the projector only.
+@dataclass(frozen=True, kw_only=True)
+class WorkerParts:
+    """What a worker is made of; nothing is made, or connects, before the app starts.
+
+    `journal` makes the worker's journal for its observer, `sweeps` the sweeper's store, `partials` its builder of
+    partial states, given what to call between two events, `operations` where operators' decisions stand and who applies
+    them, `keeper` what exports old dead letters, where that is wanted. `now_us`: microseconds since 1970.
+    """
+
+    config: ProjectorConfig
+    codec: Codec
+    journal: Callable[[Observer], PostgresJournal]
+    sweeps: Callable[[], SweepStore]
+    partials: Callable[[Callable[[], object]], PartialBuilder]
+    operations: Callable[[Observer], tuple[OperationsConfig, OperationsStore]]
+    keeper: Callable[[Observer], Keeper | None]
+    now_us: Callable[[], int]
+    observer: Observer = lambda step: None
+
+
+Metrics = Callable[[], ProjectorMetrics]
+
+
+def create_app(parts: WorkerParts, *, registry: CollectorRegistry, sweeping: bool = True) -> WorkerApp:
+    """Build the app; nothing connects before it starts. Without `sweeping` the app has the projector only.
 
     The app has no agents, tables or web server: Faust gives the process its life cycle, and later the agents on the
     low-rate topic `customer.changes`. `app.projector_service` is set once it starts.
     """
+    config = parts.config
     app = WorkerApp(
         f"{config.group}-app",
         broker=f"kafka://{config.bootstrap}",
@@ -72,52 +81,60 @@ def create_app(
         broker_session_timeout=config.session_timeout_ms / 1000,
         broker_heartbeat_interval=config.session_timeout_ms / 3000,
     )
-
     # Made with the first service: `faust -A` builds the app twice and starts one of them.
     metrics = cache(lambda: ProjectorMetrics(registry))
+    _add_projector(app, parts, metrics)
+    if sweeping:
+        _add_sweeper(app, parts, metrics)
+        _add_operations(app, parts, metrics)
+        _add_retention(app, parts, metrics)
+    return app
 
+
+def _add_projector(app: WorkerApp, parts: WorkerParts, metrics: Metrics) -> None:
     @app.service
     class WorkerProjector(Projector):
         """The projector, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
             super().__init__(
-                config,
-                codec,
-                journal(observer),
+                parts.config,
+                parts.codec,
+                parts.journal(parts.observer),
                 metrics(),
-                TopicIdentity(config.bootstrap, config.topic),
-                observer=observer,
+                TopicIdentity(parts.config.bootstrap, parts.config.topic),
+                observer=parts.observer,
                 **kwargs,
             )
             app.projector_service = self
 
-    if not sweeping:
-        return app
 
+def _add_sweeper(app: WorkerApp, parts: WorkerParts, metrics: Metrics) -> None:
     @app.service
     class WorkerSweeper(Sweeper):
         """The sweeper, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
-            what = SweeperConfig(config.topic, lambda: app.projector_service.partitions)
+            what = SweeperConfig(parts.config.topic, lambda: app.projector_service.partitions)
             # Whoever builds lets the writer of a batch compute first.
-            builder = partials(lambda: app.projector_service.let_first())
-            super().__init__(what, sweeps(), builder, metrics(), now_us, **kwargs)
+            builder = parts.partials(lambda: app.projector_service.let_first())
+            super().__init__(what, parts.sweeps(), builder, metrics(), parts.now_us, **kwargs)
 
+
+def _add_operations(app: WorkerApp, parts: WorkerParts, metrics: Metrics) -> None:
     @app.service
     class WorkerOperations(Operations):
         """What applies operators' decisions, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
-            where, store = operations(observer)
+            where, store = parts.operations(parts.observer)
             super().__init__(where, store, metrics(), **kwargs)
 
+
+def _add_retention(app: WorkerApp, parts: WorkerParts, metrics: Metrics) -> None:
     @app.service
     class WorkerRetention(Retention):
         """What has old dead letters exported and removed, as a service of this app."""
 
         def __init__(self, **kwargs: object) -> None:
-            super().__init__(keeper(observer), metrics(), **kwargs)
-
-    return app
+            super().__init__(parts.keeper(parts.observer), metrics(), **kwargs)

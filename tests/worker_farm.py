@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -242,7 +242,7 @@ def set_trap(trap: Trap) -> None:
                 time.sleep(0.05)  # the signal may reach another thread first; nothing must happen before it works
 
     create_app = app.create_app
-    app.create_app = lambda *args, **kwargs: create_app(*args, **{**kwargs, "observer": observe})
+    app.create_app = lambda parts, **kwargs: create_app(replace(parts, observer=observe), **kwargs)
 
 
 if __name__ == "__main__":
