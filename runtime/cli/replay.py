@@ -70,7 +70,8 @@ def replay_command(
     A run that was stopped, even killed, is continued by the same command, and its output is the same to the byte.
     Until the end what was read lies in OUTPUT.replay, and takes the room of the events, for parquet and duckdb twice.
     """
-    from customer_timeline.runtime.replay.asking import check_output, selection_of
+    from customer_timeline.runtime.replay.asking import selection_of
+    from customer_timeline.runtime.replay.output import check_output
     from customer_timeline.runtime.replay.run import Question, Ways
 
     settings = load_settings()
@@ -176,10 +177,10 @@ def _run(settings: Settings, question: Question, ways: Ways, write: Write, as_js
         go_on = "" if ways.output is None else " Run the same command again to go on."
         print(f"customer-timeline: interrupted.{go_on}", file=sys.stderr)
         raise typer.Exit(EXIT_CODE) from None
-    _tell(outcome, ways, time.monotonic() - started, as_json)
+    _tell(outcome, question, ways, time.monotonic() - started, as_json)
 
 
-def _tell(outcome: Outcome, ways: Ways, seconds: float, as_json: bool) -> None:
+def _tell(outcome: Outcome, question: Question, ways: Ways, seconds: float, as_json: bool) -> None:
     told: dict[str, Any] = {
         "output": None if ways.output is None else str(ways.output),
         "events": outcome.events,
@@ -195,8 +196,9 @@ def _tell(outcome: Outcome, ways: Ways, seconds: float, as_json: bool) -> None:
     if as_json:
         print(json.dumps(told), file=sys.stderr)
         return
+    written = "records" if question.records else "events"
     print(
-        f"{outcome.events:,} events from {outcome.read:,} records in {seconds:.1f} s "
+        f"{outcome.events:,} {written} from {outcome.read:,} records in {seconds:.1f} s "
         f"({outcome.dead_letters:,} dead letters, {outcome.superseded:,} copies and superseded records, "
         f"{outcome.retracted:,} retracted events left out)",
         file=sys.stderr,

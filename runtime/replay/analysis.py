@@ -19,7 +19,8 @@ from customer_timeline.runtime.replay.as_of import answer_as_of, refuse_as_of
 from customer_timeline.runtime.replay.columns import COMMON, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.identity_tables import PREFIX, TABLES
-from customer_timeline.runtime.replay.parquet import EVENTS, IDENTITY, PEOPLE, write_parquet
+from customer_timeline.runtime.replay.output import EVENTS, IDENTITY, PEOPLE
+from customer_timeline.runtime.replay.parquet import write_parquet
 from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes
 from customer_timeline.schemas.catalogue import CATALOGUE

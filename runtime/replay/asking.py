@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
-from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,11 +10,7 @@ from customer_timeline.projections.postgres.anchors import anchors_of
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.asking import InvalidOptionsError
-from customer_timeline.runtime.replay.errors import OutputInTheWay, OutputIsNoReplay
 from customer_timeline.runtime.settings import Settings
-
-_WRITTEN: Final = {"events", "people.parquet"}
-"""What stands in a folder of Parquet; nothing else is removed with it. Named in `parquet`, which needs pyarrow."""
 
 
 def selection_of(
@@ -47,25 +41,6 @@ def selection_of(
         if first is not None and end is not None and first >= end:
             raise InvalidOptionsError(f"Not valid: {name}.")
     return chosen
-
-
-def check_output(to: str, output: Path | None, *, replace: bool) -> None:
-    """Nothing is in the way of the output; `replace`: but what a replay may have written there.
-
-    Raises OutputInTheWay, and OutputIsNoReplay where something else would be lost.
-    """
-    if output is None:
-        return
-    if not output.name:
-        raise OutputIsNoReplay(str(output), "no name of its own")
-    if not output.exists():
-        return
-    if not replace:
-        raise OutputInTheWay(str(output))
-    if to != "parquet" and output.is_dir():
-        raise OutputIsNoReplay(str(output), "a folder")
-    if to == "parquet" and not (output.is_dir() and {one.name for one in output.iterdir()} <= _WRITTEN):
-        raise OutputIsNoReplay(str(output), "no folder that a replay wrote")
 
 
 def _type(asked: str | None) -> str | None:

@@ -14,13 +14,10 @@ from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import spooled_tables
 from customer_timeline.runtime.replay.identity_tables import identity_tables, uncollected
+from customer_timeline.runtime.replay.output import EVENTS, IDENTITY, PEOPLE, check_output
 from customer_timeline.runtime.replay.people import Persons
 from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
-
-PEOPLE: Final = "people.parquet"
-EVENTS: Final = "events"
-IDENTITY: Final = "identity"
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
 _WAITING_ROWS: Final = 40_000
@@ -54,9 +51,10 @@ def write_parquet(
     with uncollected():
         for name, table in identity_tables(found.identity, found.policy):
             pq.write_table(table, told / f"{name}.parquet", compression="zstd")
+    check_output("parquet", output, replace=True)  # once more: hours may have passed
     try:
-        if output.is_dir():  # an empty one, or one that --from-start replaces
-            remove_folder(output)
+        if output.exists():  # an empty one, or one that --from-start replaces
+            output.rename(fresh_folder(folder / "replaced"))
         beside.rename(output)
     except OSError as exc:
         raise FileUnusable.because("write", output, exc) from exc

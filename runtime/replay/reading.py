@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,15 +21,12 @@ from customer_timeline.runtime.replay.spool import LINKS, LISTED, PARTS, Partiti
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
 from customer_timeline.schemas.errors import InvalidEvent
+from customer_timeline.schemas.storable import is_storable, refuse_unstorable
 from customer_timeline.streams.decoding import recorded_header
 from customer_timeline.streams.log_reader import LogReader, LogRecord
 
 _CHECKPOINT_S: Final = 2.0
 _CHUNK: Final = 1_000
-# An escape that stands for U+0000: an even number of backslashes before it, so it is not text about an escape.
-_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-
-
 # So many accepted records are remembered by their bytes: a channel that sends again does so soon.
 _REMEMBERED: Final = 50_000
 
@@ -201,9 +197,8 @@ class _Events:
             event = self._decode(value, appended_at=stamp, recorded_header=header)
         except InvalidEvent:
             return None
-        # Postgres keeps no U+0000 in any text: the projector makes a dead letter of it. Most have no escape at all.
-        text = event.value
-        return None if b"\\" in text and b"\\u0000" in text and _NUL.search(text) else event
+        # Of what Postgres cannot keep the projector makes a dead letter.
+        return event if is_storable(event.value) else None
 
 
 class _Records:
@@ -229,6 +224,7 @@ class _Records:
         header = recorded_header(record.headers) if record.headers else None
         try:
             event = self._codec.decode(record.value, appended_at=from_micros(appended_us), recorded_header=header)
+            refuse_unstorable(event.value, event.type)
         except InvalidEvent:
             self._spool.note.dead_letters += 1
             return not self._selection.asks_for_content and self._selection.recorded_within(appended_us)

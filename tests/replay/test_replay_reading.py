@@ -81,9 +81,10 @@ def _read(
     ends: int | None = None,
     stop_after: int | None = None,
     buckets: int = _BUCKETS,
+    as_it_is: bool = False,
 ) -> bool:
     folder.mkdir(exist_ok=True)
-    stretch = Stretch(folder, 0, 0, len(records), Selection(), False, None, details, buckets, names=True)
+    stretch = Stretch(folder, 0, 0, len(records), Selection(), as_it_is, None, details, buckets, names=True)
     behind = [0]
     return read_stretch(
         stretch,
@@ -208,3 +209,14 @@ def test_an_unfinished_replay_keeps_its_parts_and_another_form_of_its_files_is_r
     path.write_text(json.dumps({**json.loads(path.read_text()), "form": 1}))
     with pytest.raises(OtherReplay, match="another version began it"):
         take_up(tmp_path, {"to": "ndjson"}, grown)
+
+
+@pytest.mark.parametrize("as_it_is", [False, True])
+def test_what_postgres_cannot_keep_is_a_dead_letter(tmp_path: Path, as_it_is: bool) -> None:
+    spoilt = _VIEWED.replace(b"https://", b"https://\\u0000")
+    assert spoilt != _VIEWED
+    records = [LogRecord(0, offset, _FIRST_MS, None, value, ()) for offset, value in enumerate((_VIEWED, spoilt))]
+    assert _read(tmp_path, records, "none", as_it_is=as_it_is)
+    note = read_note(tmp_path, 0)
+    assert note is not None
+    assert note.dead_letters == 1

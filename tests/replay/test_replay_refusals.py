@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from pipeline import POLICY
 from replay_runs import COMMAND, PARTITIONS, environment, fill, hard_log, replay
 
-from customer_timeline.runtime.replay.errors import ProjectionFailed, UnusableProjection
+from customer_timeline.projections.history_identity import HistoryIdentity
+from customer_timeline.runtime.replay.crew import Crew
+from customer_timeline.runtime.replay.errors import OutputIsNoReplay, ProjectionFailed, UnusableProjection
 from customer_timeline.runtime.replay.folding import handled_types, load_projection
+from customer_timeline.runtime.replay.output import check_output
+from customer_timeline.runtime.replay.parquet import write_parquet
+from customer_timeline.runtime.replay.people import People
 
 TOPIC = "replay-refused"
 _OWN = """
@@ -78,6 +86,18 @@ def test_from_start_replaces_what_a_replay_wrote(environ: dict[str, str], tmp_pa
     (output / "events" / "family=purchase").rename(output / "events" / "family=gone")
     replay(environ, *words, "--from-start")
     assert sorted(path.relative_to(output) for path in output.rglob("*")) == before
+
+
+def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    output = tmp_path / "history"
+    check_output("parquet", output, replace=False)  # as the command does before it reads the log
+    output.mkdir()
+    (output / "letter.txt").write_text("precious")
+    crew = SimpleNamespace(each=lambda work, parts: ())
+    found = People({}, HistoryIdentity(), POLICY)
+    with pytest.raises(OutputIsNoReplay):
+        write_parquet(cast(Crew, crew), tmp_path, {}, output, lambda: found)
+    assert (output / "letter.txt").read_text() == "precious"
 
 
 def test_a_misspelt_channel_or_partition_is_refused(environ: dict[str, str]) -> None:
