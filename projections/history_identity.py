@@ -179,13 +179,13 @@ class HistoryIdentity:
         return past
 
     def facts(self) -> IdentityFacts:
-        """All of it in rows, in no particular order, to be stored."""
+        """All of it in rows, to be stored: in the order of what they are about, made as they are asked for."""
         return IdentityFacts(
-            (NameFact(one, *named, self._unseen.get(one)) for one, named in self._named.items()),
-            (Link(pair, *least) for pair, least in self._links.items()),
-            self._mentioned.items(),
-            self._decisions.values(),
-            self._things.items(),
+            (NameFact(one, *self._named[one], self._unseen.get(one)) for one in sorted(self._named)),
+            (Link(pair, *self._links[pair]) for pair in sorted(self._links)),
+            ((pair, self._mentioned[pair]) for pair in sorted(self._mentioned)),
+            (self._decisions[event_id] for event_id in sorted(self._decisions)),
+            ((thing_id, self._things[thing_id]) for thing_id in sorted(self._things)),
         )
 
     @classmethod

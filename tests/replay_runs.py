@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+import duckdb
 import live_log
 from generators import Sent, Shape, seeded_log, shuffled
 from reference.log_model import Record, history_of
@@ -135,3 +137,15 @@ def killed(environment: dict[str, str], at: str, *words: str | Path) -> None:
     command = [sys.executable, "-c", _MORTAL, at, "replay", *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+def empty_history(folder: Path) -> Path:
+    """A DuckDB file with what `sql` asks of one, and nothing in it."""
+    data = folder / "history.duckdb"
+    with closing(duckdb.connect(str(data))) as connection:
+        connection.execute("CREATE TABLE people (id VARCHAR, person_id VARCHAR)")
+        connection.execute(
+            "CREATE TABLE events (event_id VARCHAR, type VARCHAR, occurred_at TIMESTAMPTZ, channel VARCHAR, "
+            "sign_of_life BOOLEAN, listed BOOLEAN, anchor_id VARCHAR, person_id VARCHAR)"
+        )
+    return data

@@ -90,6 +90,10 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Nothing more is to be done by the processes: they end, and what memory they hold is free."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def read(self, stretches: Iterable[Stretch], observe: Callable[[Mapping[int, int]], None]) -> None:

@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from customer_timeline.projections.history_identity import ANY_THING, HistoryIdentity, IdentityFacts, NameFact
@@ -54,12 +55,10 @@ Rows = Callable[[str], Iterable[tuple[Any, ...]]]
 """The rows of a table by its name, instants in microseconds since 1970."""
 
 
-def identity_tables(identity: HistoryIdentity, policy: IdentityPolicy) -> Iterator[tuple[str, Any]]:
-    """Every table, by name, in an order of its own: the same facts are the same tables."""
+def identity_tables(identity: HistoryIdentity, policy: IdentityPolicy) -> Iterator[tuple[str, Any, Iterator[Any]]]:
+    """Every table: its name, its schema, and its rows in batches, always in the same order."""
     for name, rows in _rows(identity.facts(), policy).items():
-        schema = _SCHEMAS[name]
-        table = pa.Table.from_batches(_batches(rows, schema), schema)
-        yield name, table.sort_by([(column, "ascending") for column in schema.names[:2]])
+        yield name, _SCHEMAS[name], _batches(rows, _SCHEMAS[name])
 
 
 def _batches(rows: Iterable[tuple[Any, ...]], schema: Any) -> Iterator[Any]:
@@ -106,7 +105,7 @@ def _rows(facts: IdentityFacts, policy: IdentityPolicy) -> Mapping[str, Iterable
         "things": ((thing_id, *_told(row.owner), *_told(row.via)) for thing_id, row in facts.things),
         "rules": (
             (kind, rule.rank, rule.max_per_customer, rule.share_limit, rule.links)
-            for kind, rule in policy.kinds.items()
+            for kind, rule in sorted(policy.kinds.items(), key=itemgetter(0))
         ),
     }
 

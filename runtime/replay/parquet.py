@@ -45,12 +45,15 @@ def write_parquet(
     for some, bytes_ in crew.each(_write, [(folder, beside, n, found) for n, found in sorted(holes.items())]):
         files += some
         size += bytes_
+    crew.dismiss()
     found = persons()
     _write_people(found.person_of, beside / PEOPLE)
     told = fresh_folder(beside / IDENTITY)
     with uncollected():
-        for name, table in identity_tables(found.identity, found.policy):
-            pq.write_table(table, told / f"{name}.parquet", compression="zstd")
+        for name, schema, batches in identity_tables(found.identity, found.policy):
+            with pq.ParquetWriter(told / f"{name}.parquet", schema, compression="zstd") as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
     check_output("parquet", output, replace=True)  # once more: hours may have passed
     try:
         if output.exists():  # an empty one, or one that --from-start replaces

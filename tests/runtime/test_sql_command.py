@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import duckdb
+from replay_runs import empty_history
 from typer.testing import CliRunner
 
 from customer_timeline.runtime.cli.main import build_app
 
 
 def test_what_json_has_no_word_for_is_null(tmp_path: Path) -> None:
-    data = tmp_path / "history.duckdb"
-    with duckdb.connect(str(data)) as connection:
-        connection.execute("CREATE TABLE people (id VARCHAR)")
+    data = empty_history(tmp_path)
     query = "SELECT 'nan'::DOUBLE AS none, ['inf'::DOUBLE, 1.5] AS list, DATE '2026-03-01' AS day"
     done = CliRunner().invoke(build_app(["sql"]), ["sql", query, "--data", str(data), "--json"])
     assert done.exit_code == 0, done.output

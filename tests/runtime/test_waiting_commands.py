@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import duckdb
 import psycopg2
 import pytest
 from rebuilt_sets import made, make_indexes, silent
+from replay_runs import empty_history
 from terminal import at_a_terminal, silent_kafka
 from view_rows import SECRET, Views, event, viewed
 from worker_farm import until
@@ -218,13 +218,7 @@ def test_a_rebuild_that_makes_its_indexes_ends_at_ctrl_c_and_goes_on_with_those_
 
 
 def test_a_long_query_shows_how_far_it_is_and_ends_at_ctrl_c(tmp_path: Path) -> None:
-    data = tmp_path / "history.duckdb"
-    with closing(duckdb.connect(str(data))) as connection:
-        connection.execute("CREATE TABLE people (id VARCHAR, person_id VARCHAR)")
-        connection.execute(
-            "CREATE TABLE events (event_id VARCHAR, type VARCHAR, occurred_at TIMESTAMPTZ, channel VARCHAR, "
-            "sign_of_life BOOLEAN, listed BOOLEAN, anchor_id VARCHAR, person_id VARCHAR)"
-        )
+    data = empty_history(tmp_path)
     for_ever = "SELECT count(*) FROM range(10000000) AS a (i), range(10000000) AS b (j) WHERE i * j % 7 = 8"
     with at_a_terminal([*COMMAND, "sql", for_ever, "--data", str(data), "--json"], os.environ) as terminal:
         terminal.until("asking")
