@@ -35,6 +35,9 @@ class DeliveryBuffer:
         self._positions = AcknowledgedPositions()
         self._first_failure: Exception | None = None
         self._closed = False
+        # Whether an event was admitted of which the client may or may not know: a signal should wait, for what it
+        # raises there would leave an account that is wrong.
+        self.handing_over = False
 
     @property
     def counts(self) -> PublisherCounts:
@@ -50,6 +53,8 @@ class DeliveryBuffer:
     def admit(self, size: int) -> int:
         """Take `size` bytes of room, waiting for it; returns the round to hand back to `settle` or `fail`.
 
+        `handing_over` is true from then on, until the caller sets it to false.
+
         An event larger than the whole buffer enters when it is empty. Raises `BufferFull` or `PublisherClosed`.
         """
         with self._changed:
@@ -57,6 +62,7 @@ class DeliveryBuffer:
                 raise BufferFull(self._bytes, self._block_s)
             if self._closed:
                 raise PublisherClosed
+            self.handing_over = True
             self._bytes += size
             self._accepted += 1
             self._pending[self._round] = self._pending.get(self._round, 0) + 1
@@ -107,10 +113,16 @@ class DeliveryBuffer:
         return sum(count for round_, count in self._pending.items() if round_ <= last)
 
     def _leave(self, size: int, round_: int) -> None:
+        if round_ not in self._pending:
+            # One was withdrawn that the client had taken after all: a signal was raised in between (`handing_over`).
+            self._accepted += 1
+            return
         self._bytes -= size
         self._pending[round_] -= 1
         if not self._pending[round_]:
             del self._pending[round_]
+        if not self._pending:
+            self._bytes = 0
         if self._waiting:
             self._changed.notify_all()
 

@@ -115,6 +115,11 @@ class BufferedPublisher(abc.ABC):
         self._refuse_after_fork()
         return self._buffer.token(self._topic_id)
 
+    @property
+    def handing_over(self) -> bool:
+        """See `Publisher.handing_over`."""
+        return self._buffer.handing_over
+
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """See `Publisher.publish`."""
         self._refuse_after_fork()
@@ -128,6 +133,8 @@ class BufferedPublisher(abc.ABC):
             if isinstance(exc, self.refusals):
                 raise DeliveryFailed(decoded.event_id, self._topic, type(exc).__name__) from exc
             raise
+        finally:
+            self._buffer.handing_over = False
 
     def publish_all(self, events: Iterable[Event[Any] | DecodedEvent]) -> list[Position]:
         """See `Publisher.publish_all`."""

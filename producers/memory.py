@@ -91,6 +91,11 @@ class MemoryPublisher:
         with self._lock:
             return self._positions.token(self._topic_id)
 
+    @property
+    def handing_over(self) -> bool:
+        """See `Publisher.handing_over`: there is no client."""
+        return False
+
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """See `Publisher.publish`."""
         self._refuse_after_fork()

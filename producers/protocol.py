@@ -71,6 +71,13 @@ class Publisher(Protocol):
         single events while they are few (`MAX_EVENTS`); of more only how far each partition has to be.
         """
 
+    @property
+    def handing_over(self) -> bool:
+        """Whether an event is just then on its way from the caller to the client, so that nobody can say whose it is.
+
+        For handlers of signals: what they raise in this moment would let an event be published and not be counted.
+        """
+
     def publish(self, event: Event[Any] | DecodedEvent) -> Receipt:
         """Accept one event for delivery and return at once; blocks only while the buffer is full.
 

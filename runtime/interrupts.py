@@ -15,6 +15,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 EXIT_CODE = 130
+_AGAIN_S = 0.001
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -46,6 +47,27 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def between_events(handing_over: Callable[[], bool]) -> Iterator[None]:
+    """Within it Ctrl-C raises KeyboardInterrupt, but not while `handing_over` says that an event is between us and the
+    client: it would be published, and not be counted. That takes microseconds. Raises ValueError outside the main
+    thread.
+    """
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if handing_over():
+            main = threading.main_thread().ident or 0
+            threading.Timer(_AGAIN_S, signal.pthread_kill, [main, number]).start()
+        else:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def aside(work: Callable[[], Result]) -> Result:

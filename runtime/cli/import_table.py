@@ -20,6 +20,7 @@ from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import STANDARD_INPUT, FileUnusable, SideFile, opened, size_of
 from customer_timeline.runtime.import_report import print_report
+from customer_timeline.runtime.interrupts import between_events
 from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import Settings, load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError
@@ -119,7 +120,8 @@ class _Import:
             publisher: Publisher | None = None
             if not self.dry_run:
                 with shown_step(PUBLISHING):
-                    publisher = stack.enter_context(wiring.publisher(settings))
+                    publisher = made = stack.enter_context(wiring.publisher(settings))
+                stack.enter_context(between_events(lambda: made.handing_over))
 
             def reject(row: Row, error: Rejection) -> None:
                 rejects.add(rejected_row(row, table.columns, error))

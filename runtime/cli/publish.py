@@ -18,6 +18,7 @@ from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import SideFile, opened, size_of
+from customer_timeline.runtime.interrupts import between_events
 from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import load_settings
 from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
@@ -84,7 +85,8 @@ class _Import:
             publisher: Publisher | None = None
             if not self.dry_run:
                 with shown_step(PUBLISHING):
-                    publisher = stack.enter_context(wiring.publisher(settings))
+                    publisher = made = stack.enter_context(wiring.publisher(settings))
+                stack.enter_context(between_events(lambda: made.handing_over))
             lines = stack.enter_context(_shown(read_lines(source), self.progress, size_of(source)))
             started = time.monotonic()
 

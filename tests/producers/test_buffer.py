@@ -109,3 +109,21 @@ def test_what_was_withdrawn_never_counted() -> None:
     buffer.admit(100)
 
     assert buffer.counts == (1, 0, 0)
+
+
+def test_what_was_withdrawn_although_the_client_had_taken_it_counts_once_it_is_acknowledged() -> None:
+    buffer = DeliveryBuffer(limit_bytes=100, block_s=0.01)
+    rounds = [buffer.admit(size) for size in (10, 20)]
+    buffer.withdraw(20, rounds[1])  # as where a signal is raised just after the client took it
+    for offset, (size, round_) in enumerate(zip((10, 20), rounds, strict=True)):
+        buffer.settle(size, round_, 0, offset)
+
+    assert buffer.counts == (2, 2, 0)
+    buffer.admit(100)  # all its room is free
+
+
+def test_an_event_is_handed_over_from_its_admission_until_the_caller_says_so() -> None:
+    buffer = DeliveryBuffer(limit_bytes=100, block_s=0.01)
+    assert not buffer.handing_over
+    buffer.admit(1)
+    assert buffer.handing_over
