@@ -148,7 +148,12 @@ def _summary(events: list[DecodedEvent]) -> tuple[Any, ...]:
 @pytest.mark.verify
 def test_killed_as_it_decides_and_as_it_writes_the_rows_are_the_same(written: Written, tmp_path: Path) -> None:
     words = ("--to", "parquet", "--output", tmp_path / "history")
-    for moment in ("deciding:Lost.merge:3", "parquet:fresh_folder:1", "parquet:pq.write_table:1"):
+    for moment in (
+        "deciding:Lost.merge:3",
+        "parquet:fresh_folder:1",
+        "parquet:_write_people:1",
+        "parquet:identity_tables:1",
+    ):
         killed(written.environment, moment, *words)
         assert [path.name for path in tmp_path.iterdir()] == ["history.replay"]
     replay(written.environment, *words)
