@@ -39,27 +39,33 @@ def sql_command(
     """
     from customer_timeline.runtime.files import write_private
     from customer_timeline.runtime.interrupts import stoppable
-    from customer_timeline.runtime.record_progress import shown_percent
-    from customer_timeline.runtime.replay.analysis import ask_watched, described, open_data
 
     if plot is not None and (query is None or plot.suffix.lower() != ".png"):
         raise typer.BadParameter("--plot takes a query and the name of a .png file.")
     if plot is None and plot_as is not Kind.AUTO:
         raise typer.BadParameter("--plot-as goes with --plot.")
     paint = None if plot is None else _painter()
-    connection = open_data(data)
-    try:
-        if query is None:
-            names, rows = ["view", "columns"], list(described(connection))
-        else:
-            asked = sys.stdin.read() if query == "-" else query
-            with stoppable("The data is as it was; ask again."), shown_percent("asking") as told:
-                names, rows = ask_watched(connection, asked, told)
-    finally:
-        connection.close()
+    with stoppable("The data is as it was; ask again."):
+        names, rows = _answer(data, sys.stdin.read() if query == "-" else query)
     if paint is not None:
         write_private(plot, paint(chart_of(names, rows, plot_as)))
     _print(names, rows, as_json=as_json, as_csv=as_csv)
+
+
+def _answer(data: Path, query: str | None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows; without a query those of the views."""
+    from customer_timeline.runtime.interrupts import aside
+    from customer_timeline.runtime.record_progress import shown_percent
+    from customer_timeline.runtime.replay.analysis import ask_watched, described, open_data
+
+    connection = aside(lambda: open_data(data))
+    try:
+        if query is None:
+            return ["view", "columns"], aside(lambda: list(described(connection)))
+        with shown_percent("asking") as told:
+            return ask_watched(connection, query, told)
+    finally:
+        connection.close()
 
 
 def _painter() -> Callable[[Chart], bytes]:

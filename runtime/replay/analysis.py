@@ -107,13 +107,18 @@ def ask(connection: Any, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 def ask_watched(
     connection: Any, query: str, told: Callable[[float], object]
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """As `ask`, on a thread of its own: DuckDB lets no signal through while it works, and this thread does.
+    """As `ask`, on a thread of its own: DuckDB lets no signal through while it works, or makes another error of what
+    it raises. This thread waits and does not work.
 
     `told`: how much of it is done, in percent, now and then. Whatever is raised here, as by a signal, stops the query.
     """
-    connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+
+    def asking() -> tuple[list[str], list[tuple[Any, ...]]]:
+        connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+        return ask(connection, query)
+
     with ThreadPoolExecutor(1, "query") as pool:
-        answer = pool.submit(ask, connection, query)
+        answer = pool.submit(asking)
         try:
             while not wait([answer], timeout=_LOOK_S).done:
                 told(max(0.0, connection.query_progress()))

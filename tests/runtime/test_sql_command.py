@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 from replay_runs import empty_history
 from typer.testing import CliRunner
 
 from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.replay.analysis import ask_watched
 
 
 def test_what_json_has_no_word_for_is_null(tmp_path: Path) -> None:
@@ -22,3 +25,18 @@ def test_what_json_has_no_word_for_is_null(tmp_path: Path) -> None:
 
     told = json.loads(done.output, parse_constant=refuse)
     assert told == {"none": None, "list": [None, 1.5], "day": "2026-03-01"}
+
+
+def test_duckdb_never_works_where_a_signal_is_heard() -> None:
+    """It would make an error of its own of what the signal raises."""
+    working: list[threading.Thread] = []
+    found = SimpleNamespace(description=[("one",)], fetchall=lambda: [(1,)])
+
+    def execute(query: str) -> SimpleNamespace:
+        working.append(threading.current_thread())
+        return found
+
+    connection = SimpleNamespace(execute=execute, query_progress=lambda: 0.0)
+    assert ask_watched(connection, "SELECT 1 AS one", lambda percent: None) == (["one"], [(1,)])
+    assert working
+    assert threading.main_thread() not in working
