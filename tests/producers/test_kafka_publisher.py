@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from kafka.admin import KafkaAdminClient
+from kafka.errors import InvalidReplicationFactorError
 from published_log import CODEC, read_log, viewed
 
 from customer_timeline.producers.confluent_publisher import ConfluentPublisher
@@ -61,10 +62,18 @@ def broker() -> Iterator[EmbeddedKafka]:
 def place(broker: EmbeddedKafka) -> Place:
     """Its address and a new topic."""
     name = f"touchpoints-{uuid.uuid4().hex[:12]}"
-    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_topics({name: {"num_partitions": 4, "replication_factor": 1}}, wait_for_metadata=True)
-    admin.close()
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
+        wait_until(lambda: is_made(admin, name))
     return broker.bootstrap, name
+
+
+def is_made(admin: KafkaAdminClient, topic: str) -> bool:
+    """Make the topic; false while the controller does not count a broker that was silent, or away, just before."""
+    try:
+        admin.create_topics({topic: {"num_partitions": 4, "replication_factor": 1}}, wait_for_metadata=True)
+    except InvalidReplicationFactorError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
