@@ -18,7 +18,7 @@ from customer_timeline.projections.component import Component
 from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.cuts import EVER
 from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
-from customer_timeline.projections.things import Evidence, ThingRow, combined, owner_of
+from customer_timeline.projections.things import Evidence, ThingRow, combined, owner_of, said_of
 from customer_timeline.schemas.decoded import DecodedEvent, Thing, from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
@@ -94,7 +94,7 @@ class HistoryIdentity:
         """
         for member in (*known.inside, *known.ends):
             first_us = None if member.first_event_id in without else member.first_us
-            self._see(member.identifier_id, (member.kind, first_us))
+            self._see(member.identifier_id, member.kind, first_us)
             if member.shared:
                 self._known_shared.add(member.identifier_id)
         for pair, evidence in known.links:
@@ -108,14 +108,8 @@ class HistoryIdentity:
 
         Replays do this for all of the log.
         """
-        known_to_us = self._named
         for identifier_id, kind in who:
-            known = known_to_us.get(identifier_id)
-            if known is None:
-                # Named again and again, in pairs too: one text for all of them.
-                known_to_us[intern(identifier_id)] = (intern(kind), occurred_us)
-            elif known[1] is None or occurred_us < known[1]:
-                known_to_us[identifier_id] = (known[0], occurred_us)
+            self._see(identifier_id, kind, occurred_us)
         if len(who) > 1:
             strongest, evidence = who[0][0], (occurred_us, event_id)
             self._link(((strongest, other), evidence) for other, _ in who[1:])
@@ -137,7 +131,7 @@ class HistoryIdentity:
     def combine(self, other: HistoryIdentity) -> None:
         """Add what `other` gathered of other events."""
         for identifier_id, named in other._named.items():
-            self._see(identifier_id, named)
+            self._see(identifier_id, *named)
         self._link(other._links.items())
         self._known_shared |= other._known_shared
         self._count_for_sharing(other._mentioned.items())
@@ -210,11 +204,13 @@ class HistoryIdentity:
         members = {i: Member(i, *self._named[i], i in shared) for i in ends}
         return resolve(members, [Link(pair, *least) for pair, least in self._links.items()], decisions, policy)
 
-    def _see(self, identifier_id: str, named: Named) -> None:
-        kind, at = named
+    def _see(self, identifier_id: str, kind: str, at_us: int | None) -> None:
         known = self._named.get(identifier_id)
-        if known is None or known[1] is None or (at is not None and at < known[1]):
-            self._named[identifier_id] = (kind, at)
+        if known is None:
+            # Named again and again, in pairs too: one text for all of them.
+            self._named[intern(identifier_id)] = (intern(kind), at_us)
+        elif at_us is not None and (known[1] is None or at_us < known[1]):
+            self._named[identifier_id] = (known[0], at_us)
 
     def _mention(self, who: Iterable[Naming], at_us: int) -> None:
         for identifier_id, kind in who:
@@ -256,13 +252,9 @@ def _by_then(told: Evidence | None, until_us: int) -> Evidence | None:
 
 
 def _rows(occurred_us: int, event_id: str, strongest: str | None, things: Sequence[str]) -> dict[str, ThingRow]:
-    """What an event says of the things that it names, as `things.named_things` has it."""
+    """What an event says of the things that it names."""
     occurred_at = from_micros(occurred_us)
-    if strongest is not None:
-        owner = Evidence(occurred_at, event_id, strongest)
-        return {thing_id: ThingRow(ANY_THING, owner, None, anchored=False) for thing_id in things}
-    first = things[0]
-    via = Evidence(occurred_at, event_id, first)
     return {
-        thing_id: ThingRow(ANY_THING, None, None if thing_id == first else via, anchored=False) for thing_id in things
+        one: ThingRow(ANY_THING, *said_of(one, things[0], strongest, occurred_at, event_id), anchored=False)
+        for one in things
     }

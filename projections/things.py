@@ -40,15 +40,22 @@ def named_things(events: Iterable[DecodedEvent]) -> dict[str, ThingRow]:
         first = event.things[0]
         anchor_id = event.anchor_id
         for thing in event.things:
-            owner = via = None
-            if strongest is not None:
-                owner = Evidence(event.occurred_at, event.event_id, strongest)
-            elif thing is not first:
-                via = Evidence(event.occurred_at, event.event_id, first.thing_id)
+            owner, via = said_of(thing.thing_id, first.thing_id, strongest, event.occurred_at, event.event_id)
             row = ThingRow(thing, owner, via, thing.thing_id == anchor_id)
             known = rows.get(thing.thing_id)
             rows[thing.thing_id] = row if known is None else combined(known, row)
     return rows
+
+
+def said_of(
+    thing_id: str, first_id: str, strongest: str | None, occurred_at: datetime, event_id: str
+) -> tuple[Evidence | None, Evidence | None]:
+    """What one event says of one thing: who owns it, or else which thing it follows. `first_id`: of the first thing
+    that the event names; `strongest`: of its identifiers.
+    """
+    if strongest is not None:
+        return Evidence(occurred_at, event_id, strongest), None
+    return None, None if thing_id == first_id else Evidence(occurred_at, event_id, first_id)
 
 
 def combined(known: ThingRow, more: ThingRow) -> ThingRow:

@@ -21,6 +21,7 @@ from generators import Sent, Shape, seeded_log, shuffled
 from reference.log_model import Record, history_of
 
 from customer_timeline.projections.cuts import NO_CUT, Cut
+from customer_timeline.runtime.replay import analysis
 from customer_timeline.runtime.settings import PREFIX
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent
@@ -137,6 +138,12 @@ def killed(environment: dict[str, str], at: str, *words: str | Path) -> None:
     command = [sys.executable, "-c", _MORTAL, at, "replay", *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+def asked(data: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows that the query gives over what a replay wrote."""
+    with closing(analysis.open_data(data)) as connection:
+        return analysis.ask(connection, query)[1]
 
 
 def empty_history(folder: Path) -> Path:

@@ -19,7 +19,7 @@ import pytest
 from generators import Sent
 from pipeline import POLICY, SCHEMA, ZONE, Pipeline, farm, pipeline
 from reference.log_model import Record, customers_of, log_then
-from replay_runs import CODEC, environment, fill, hard_log, replay
+from replay_runs import CODEC, asked, environment, fill, hard_log, replay
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
@@ -51,14 +51,6 @@ def hard(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Written:
     """A log with everything in it that makes identity hard; only purchases are taken out."""
     log = hard_log(9, 600)
     return Written(kafka, "replay-as-of", log, tmp_path_factory.mktemp("hard"), "--type", "purchase")
-
-
-def _asked(data: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = analysis.open_data(data)
-    try:
-        return analysis.ask(connection, query)[1]
-    finally:
-        connection.close()
 
 
 def _named(day: str, type_: str, *names: str, **data: Any) -> Sent:
@@ -115,9 +107,9 @@ def test_who_was_one_person_is_what_had_been_said_by_then(story: Written, form: 
         "2026-08-01": [4],
     }
     for end, events in by_month.items():
-        found = _asked(data, f"SELECT events FROM customers_as_of('{end}') ORDER BY 1")
+        found = asked(data, f"SELECT events FROM customers_as_of('{end}') ORDER BY 1")
         assert [count for (count,) in found] == events, end
-        persons = _asked(data, f"SELECT count(*), count(DISTINCT person_id) FROM events_as_of('{end}') WHERE listed")
+        persons = asked(data, f"SELECT count(*), count(DISTINCT person_id) FROM events_as_of('{end}') WHERE listed")
         assert persons == [(sum(events), len(events))], end
 
 
@@ -127,10 +119,10 @@ def test_an_instant_may_come_from_a_table(story: Written, form: str) -> None:
     # Whatever it is called: these are columns of events and people, too.
     for name in ("month", "occurred_at", "id", "t"):
         each = f"SELECT (SELECT count(*) FROM customers_as_of({name})) FROM {ends} ({name})"
-        found = _asked(getattr(story, form), f"{each} ORDER BY {name} NULLS LAST")
+        found = asked(getattr(story, form), f"{each} ORDER BY {name} NULLS LAST")
         assert found == [(2,), (1,), (2,), (0,)]
-    assert _asked(getattr(story, form), "SELECT count(*) FROM customers_as_of('infinity')") == [(1,)]
-    assert _asked(getattr(story, form), "SELECT count(*) FROM customers_as_of('-infinity')") == [(0,)]
+    assert asked(getattr(story, form), "SELECT count(*) FROM customers_as_of('infinity')") == [(1,)]
+    assert asked(getattr(story, form), "SELECT count(*) FROM customers_as_of('-infinity')") == [(0,)]
 
 
 def _instants(records: list[Record], count: int) -> list[int]:
@@ -215,13 +207,13 @@ def test_files_of_an_older_version_say_what_to_do(story: Written, tmp_path: Path
     shutil.copytree(story.parquet, tmp_path / "history")
     shutil.rmtree(tmp_path / "history" / "identity")
     with pytest.raises(analysis.QueryError, match="replay once more"):
-        _asked(tmp_path / "history", "SELECT * FROM customers_as_of('2026-03-01')")
-    assert _asked(tmp_path / "history", "SELECT count(*) FROM events WHERE listed") == [(4,)]
+        asked(tmp_path / "history", "SELECT * FROM customers_as_of('2026-03-01')")
+    assert asked(tmp_path / "history", "SELECT count(*) FROM events WHERE listed") == [(4,)]
 
 
 def test_what_says_who_is_who_holds_no_value_of_an_identifier(story: Written) -> None:
     written = b"".join(path.read_bytes() for path in sorted((story.parquet / "identity").iterdir()))
-    rows = [str(_asked(story.parquet, f"FROM identity_{name}")) for name in ("names", "links", "decisions", "things")]
+    rows = [str(asked(story.parquet, f"FROM identity_{name}")) for name in ("names", "links", "decisions", "things")]
     assert written
     assert "email" in rows[0]
     for row in rows:
@@ -255,7 +247,7 @@ def test_facts_are_loaded_once_and_an_instant_is_worked_out_once_whoever_asks(ha
 def test_instants_are_compared_to_the_microsecond(story: Written) -> None:
     call = to_micros(from_micros(0).replace(year=2026, month=3, day=10, hour=12))
     for as_of, persons in ((call - 1, 2), (call, 1)):
-        assert _asked(story.parquet, f"SELECT count(*) FROM customers_as_of(make_timestamptz({as_of}))") == [(persons,)]
+        assert asked(story.parquet, f"SELECT count(*) FROM customers_as_of(make_timestamptz({as_of}))") == [(persons,)]
 
 
 @pytest.mark.parametrize("module", ["analysis", "parquet"])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from generators import Shape, seeded_log
 from reference.log_model import customers_of, history_of, log_then
-from replay_runs import CODEC, environment, expected, fill, killed, replay
+from replay_runs import CODEC, asked, environment, expected, fill, killed, replay
 
 from customer_timeline.projections.calendar import BusinessCalendar
 from customer_timeline.projections.customer import CustomerProjection
@@ -50,23 +50,15 @@ def written(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Written:
     return Written(kafka, tmp_path_factory.mktemp("tables"))
 
 
-def _asked(data: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = analysis.open_data(data)
-    try:
-        return analysis.ask(connection, query)[1]
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("form", ["parquet", "duckdb"])
 def test_every_event_that_counts_is_there_once_with_its_bytes(written: Written, form: str) -> None:
-    rows = _asked(getattr(written, form), "SELECT event FROM events")
+    rows = asked(getattr(written, form), "SELECT event FROM events")
     assert Counter(event.encode().replace(b"\n", b" ") for (event,) in rows) == Counter(expected(written.records))
 
 
 @pytest.mark.parametrize("form", ["parquet", "duckdb"])
 def test_the_fixed_columns_say_what_the_projector_knows(written: Written, form: str) -> None:
-    rows = _asked(
+    rows = asked(
         getattr(written, form),
         "SELECT event_id, type, occurred_at, recorded_at, revision, direction, sign_of_life, channel, anchor_id, "
         "family FROM events",
@@ -93,7 +85,7 @@ def test_fields_are_typed_columns(written: Written) -> None:
     assert schema.field("total_amount").type == pa.decimal128(21, 6)
     assert schema.field("occurred_at").type == pa.timestamp("us", tz="UTC")
     assert schema.field("recurring").type == pa.bool_()
-    rows = _asked(written.parquet, "SELECT event, total_amount, total_currency, order_id FROM purchases")
+    rows = asked(written.parquet, "SELECT event, total_amount, total_currency, order_id FROM purchases")
     assert rows
     for event, amount, currency, order_id in rows:
         data = json.loads(event)["data"]
@@ -113,9 +105,9 @@ def test_files_lie_by_family_and_month(written: Written) -> None:
 
 def test_people_are_the_customers_of_the_live_view(written: Written) -> None:
     wanted = customers_of(written.records, CODEC, IdentityPolicy())
-    assert dict(_asked(written.parquet, "SELECT id, person_id FROM people")) == wanted
+    assert dict(asked(written.parquet, "SELECT id, person_id FROM people")) == wanted
     assert written.told["people"] == len(set(wanted.values()))
-    rows = _asked(written.duckdb, "SELECT event_id, person_id FROM events")
+    rows = asked(written.duckdb, "SELECT event_id, person_id FROM events")
     events = written.events
     assert dict(rows) == {
         event_id: wanted.get(event.anchor_id or "") if event.listed else None for event_id, event in events.items()
@@ -127,7 +119,7 @@ def test_customers_are_what_had_happened_by_then(written: Written) -> None:
     projection = CustomerProjection(BusinessCalendar("UTC"))
     then = log_then(written.records, CODEC, IdentityPolicy(), projection, Past(Cut(by_then), "cut"))
     wanted = {customer: _summary(events) for customer, events in then.events.items() if events}
-    rows = _asked(written.duckdb, "FROM customers_as_of('2024-04-01')")
+    rows = asked(written.duckdb, "FROM customers_as_of('2024-04-01')")
     assert {customer: tuple(found) for customer, *found in rows} == wanted
     assert len(wanted) > 5
 
@@ -158,7 +150,7 @@ def test_killed_as_it_decides_and_as_it_writes_the_rows_are_the_same(written: Wr
         assert [path.name for path in tmp_path.iterdir()] == ["history.replay"]
     replay(written.environment, *words)
     for query in ("SELECT * FROM events ORDER BY event_id", "SELECT * FROM people ORDER BY id"):
-        assert _asked(tmp_path / "history", query) == _asked(written.parquet, query)
+        assert asked(tmp_path / "history", query) == asked(written.parquet, query)
 
 
 def test_what_is_no_data_of_a_replay_is_named(tmp_path: Path) -> None:
@@ -171,4 +163,4 @@ def test_what_is_no_data_of_a_replay_is_named(tmp_path: Path) -> None:
 
 def test_a_query_that_fails_is_one_line(written: Written) -> None:
     with pytest.raises(analysis.QueryError, match=r"^The query failed: .*nowhere[^\n]*$"):
-        _asked(written.parquet, "SELECT * FROM nowhere")
+        asked(written.parquet, "SELECT * FROM nowhere")
