@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -19,13 +19,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from customer_timeline.schemas.catalogue import CATALOGUE
-from customer_timeline.schemas.decoded import Actor, DecodedEvent, Identifier, QualityNote, Thing, to_micros
+from customer_timeline.schemas.decoded import Actor, DecodedEvent, Head, Identifier, QualityNote, Thing, to_micros
 from customer_timeline.schemas.envelope import (
     MAX_EVENT_BYTES,
     Event,
     build_adapter,
     event_adapter,
     event_id,
+    event_key,
     event_model,
 )
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
@@ -63,6 +64,9 @@ class _TypeFacts(NamedTuple):
 # plain tuple, because one is made for every event.
 _Named = tuple[tuple[Identifier, ...], tuple[Thing, ...], tuple[QualityNote, ...], tuple[Identifier, Identifier] | None]
 _NOBODY: Final[_Named] = ((), (), (), None)
+
+# As the constructor, which is a Python frame each time.
+_head: Final[Callable[[tuple[Any, ...]], Head]] = partial(tuple.__new__, Head)
 
 
 class Codec:
@@ -107,10 +111,7 @@ class Codec:
         given = data.__dict__
         facts = self._facts[type(data)]
         identifiers, things, notes, decides = self._name(event, facts)
-        recorded = appended_at
-        if recorded_header is not None or fields["recordedtime"] is not None:
-            recorded = recorded_at(event, appended_at, recorded_header)
-        occurred = occurred_at(event, recorded, self.max_future)
+        recorded, occurred = self._when(event, appended_at, recorded_header)
         if facts.usual is not None and given["actor"] is None and not given["automated"]:
             actor, life = facts.usual
         else:
@@ -141,6 +142,23 @@ class Codec:
                 decides,
             ),
         )
+
+    def head(self, value: bytes | None, *, appended_at: datetime, recorded_header: str | None = None) -> Head:
+        """What `decode` says of the event that takes part in choosing among its records; a fifth of the work less.
+
+        Raises InvalidEvent where `decode` does.
+        """
+        event = self._read(value)
+        fields = event.__dict__
+        data: TouchpointData = fields["data"]
+        facts = self._facts[type(data)]
+        # One that can be used is enough to be accepted.
+        named = facts.concerns_customer and data.__dict__["identifiers"]
+        if not named or not self.space.is_usable(named[0]):
+            self._name(event, facts)
+        recorded, occurred = self._when(event, appended_at, recorded_header)
+        key = event_key(fields["source"], fields["id"])
+        return _head((key, fields["type"], to_micros(occurred), recorded, fields["revision"]))
 
     def parse(self, value: bytes) -> Event[Any]:
         """The event in `value`, at the newest version of its type. Everything is checked but the times.
@@ -250,6 +268,13 @@ class Codec:
     def _unknown_channel(self, event: Event[Any], field: str) -> InvalidEvent:
         detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
         return InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field=f"data.{field}")
+
+    def _when(self, event: Event[Any], appended_at: datetime, recorded_header: str | None) -> tuple[datetime, datetime]:
+        """When the log first took the event in, and when it happened."""
+        recorded = appended_at
+        if recorded_header is not None or event.__dict__["recordedtime"] is not None:
+            recorded = recorded_at(event, appended_at, recorded_header)
+        return recorded, occurred_at(event, recorded, self.max_future)
 
     # Who and what is named
 

@@ -55,6 +55,16 @@ class QualityNote(NamedTuple):
     reason: Literal["blocked", "not_normalisable", "unknown_kind"]
 
 
+class Head(NamedTuple):
+    """What of a record takes part in choosing among the records of one event. `event_key`: the bytes of its id."""
+
+    event_key: bytes
+    type: str
+    occurred_us: int
+    recorded_at: datetime
+    revision: int
+
+
 class DecodedEvent(NamedTuple):
     """One record of the log, ready to be folded.
 

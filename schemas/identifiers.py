@@ -160,6 +160,11 @@ class IdentifierSpace:
         entry = self._entry(kind, raw)
         return entry if isinstance(entry, str) else entry[2]
 
+    def is_usable(self, given: IdentifierRef) -> bool:
+        """Whether an identifier is among those that `usable` gives."""
+        named = given.__dict__
+        return not isinstance(self._entry(named["kind"], named["value"]), str)
+
     def usable(self, given: Sequence[IdentifierRef]) -> _Usable:
         """The usable identifiers among `given`, distinct, strongest first (rank, then least id), and a note for each
         that was dropped."""

@@ -18,8 +18,8 @@ from customer_timeline.schemas.kafka_errors import KafkaSilent, TopicUnknown
 
 Client = Literal["auto", "kafka-python", "confluent"]
 
-# Ten thousand at once cost half as much again for each: they leave the processor's cache before they are looked at.
-BATCH_RECORDS: Final = 1_000
+# A thousand at once cost half as much again for each: they leave the processor's cache before they are looked at.
+BATCH_RECORDS: Final = 200
 _ANSWER_S: Final = 10.0
 _AGAIN_S: Final = 0.1
 _STALLED_S: Final = 60.0  # nothing came for so long although records are there: Kafka is away

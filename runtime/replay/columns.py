@@ -7,7 +7,7 @@ field (`total_amount`, `total_currency`), what has no fixed shape is JSON text. 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -50,18 +50,13 @@ COMMON: Final = (*(name for name, _ in (*FIXED, *PLACE)), "event")
 """Names of the columns that every family has."""
 
 
-Fields = Mapping[str, Any]
-"""The fields of a model by name (`model.__dict__`): to ask the model for each takes three times as long."""
-
-
 class Column(NamedTuple):
-    """A column: its type, and its values for events of a type that has it, from the fields of their data. `field`: of
-    the data, where None is what it is when nobody sets it."""
+    """A column: its type, the field of an event's data that it is made of, and its values from values of that field."""
 
     name: str
     type: Any
-    values: Callable[[Sequence[Fields]], list[Any]]
-    field: str | None = None
+    field: str
+    values: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class FamilyColumns(NamedTuple):
@@ -99,9 +94,7 @@ def _own(data: type[TouchpointData]) -> Iterable[Column]:
     taken = set(COMMON)
     for name, field in data.model_fields.items():
         if name not in ("identifiers", "channel"):
-            optional = name if field.default is None else None
-            for column in _columns(name if name not in taken else f"data_{name}", (name,), field.annotation):
-                yield column._replace(field=optional)
+            yield from _columns(name if name not in taken else f"data_{name}", (name,), field.annotation)
 
 
 def _columns(name: str, path: tuple[str, ...], annotation: Any) -> Iterable[Column]:
@@ -111,15 +104,13 @@ def _columns(name: str, path: tuple[str, ...], annotation: Any) -> Iterable[Colu
             yield from _columns(f"{name}_{inner}", (*path, inner), field.annotation)
         return
     kind = _kind(bare)
-    yield Column(name, kind or pa.string(), _getter(path, as_json=kind is None))
+    yield Column(name, kind or pa.string(), path[0], _getter(path[1:], as_json=kind is None))
 
 
-def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Fields]], list[Any]]:
-    first, *rest = path
-
-    def values(data: Sequence[Fields]) -> list[Any]:
-        found = [fields[first] for fields in data]
-        for part in rest:
+def _getter(path: tuple[str, ...], *, as_json: bool) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    def values(found: Sequence[Any]) -> Sequence[Any]:
+        for part in path:
+            # Straight from where pydantic keeps it: to ask the model takes three times as long.
             found = [None if one is None else one.__dict__[part] for one in found]
         return [None if one is None else _as_json(one) for one in found] if as_json else found
 

@@ -1,21 +1,20 @@
 """From events to columns as they are read: rows of a partition wait by type, and are spooled as Arrow tables.
 
-An event is looked at while it is fresh, a thousand at a time, and only its values are kept: a decoded event takes ten
-kilobytes. Where the event's bytes lie, which the last step needs beside the columns of the output, stands in columns of
-its own.
+Of an event only its values are kept, and at once: a decoded event takes ten kilobytes, and what is decoded next fits
+where it was, within the processor's cache. Where the event's bytes lie, which the last step needs beside the columns
+of the output, stands in columns of its own.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from customer_timeline.runtime.replay.columns import FIXED, PLACE, columns_of, family_of, texts
-from customer_timeline.runtime.replay.reading import Kept
 from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
 # Rows of all types together that wait, and of one type: this bounds the memory of a process.
@@ -36,69 +35,82 @@ class Gathering:
     def __init__(self) -> None:
         self._rows: dict[str, _Rows] = {}
         self._waiting = 0
+        self._full: list[str] = []
 
-    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
-        """Take events; tables of those types of which enough wait."""
-        by_type: defaultdict[str, list[Kept]] = defaultdict(list)
-        for one in kept:
-            by_type[one[0].type].append(one)
-        for type_name, some in by_type.items():
-            rows = self._rows.get(type_name)
-            if rows is None:
-                rows = self._rows[type_name] = _Rows(type_name)
-            rows.add(some)
-            self._waiting += len(some)
-            if rows.count >= _TABLE_ROWS:
-                yield self._table(type_name)
+    def add(self, event: DecodedEvent, offset: int, recorded_us: int, start: int, length: int) -> None:
+        """Take the event's values."""
+        rows = self._rows.get(event.type)
+        if rows is None:
+            rows = self._rows[event.type] = _Rows(event.type)
+        rows.fixed.append(
+            (
+                event.event_id,
+                event.source,
+                event.id,
+                event.occurred_us,
+                recorded_us,
+                event.revision,
+                event.actor,
+                event.sign_of_life,
+                event.channel,
+                event.anchor_id if event.listed else None,
+                [one[0] for one in event.identifiers],
+                [one[0] for one in event.things],
+                offset,
+                start,
+                length,
+            )
+        )
+        rows.own.append(rows.pick(event.data.__dict__))
+        self._waiting += 1
+        if len(rows.own) == _TABLE_ROWS:
+            self._full.append(event.type)
+
+    def ready(self) -> Iterable[bytes]:
+        """Tables of those types of which enough wait."""
+        while self._full:
+            yield self._table(self._full.pop())
         while self._waiting >= _WAITING_ROWS:
-            yield self._table(max(self._rows, key=lambda one: self._rows[one].count))
+            yield self._table(max(self._rows, key=lambda one: len(self._rows[one].own)))
 
     def rest(self) -> Iterable[bytes]:
         """Tables of all that waits."""
+        self._full.clear()
         for type_name in list(self._rows):
             yield self._table(type_name)
 
     def _table(self, type_name: str) -> bytes:
         rows = self._rows.pop(type_name)
-        self._waiting -= rows.count
+        self._waiting -= len(rows.own)
         return rows.table()
 
 
 class _Rows:
-    """Rows of one type, as lists of values by column."""
+    """Rows of one type: what every event has (`fixed`), and the values of the fields that `pick` takes (`own`)."""
 
     def __init__(self, type_name: str) -> None:
         self._type_name = type_name
         self._family = columns_of(family_of(type_name))
-        self._fixed: dict[str, list[Any]] = {name: [] for name, _ in _SPOOLED}
-        self._own: dict[str, list[Any]] = {}
-        self.count = 0
-
-    def add(self, kept: Sequence[Kept]) -> None:
-        """Take the values of some events."""
-        for name, values in _fixed_values(kept).items():
-            self._fixed[name].extend(values)
-        data = [event.data for event, *_ in kept]
-        # Most fields are optional and most events leave most of them out: those need no look at each event.
-        fields = [one.__dict__ for one in data]
-        given: set[str] = set().union(*(one.__pydantic_fields_set__ for one in data))
-        for name, column in self._family.of_type[self._type_name].items():
-            if column.field is None or column.field in given:
-                known = self._own.setdefault(name, [])
-                known.extend([None] * (self.count - len(known)))
-                known.extend(column.values(fields))
-        self.count += len(kept)
+        self._fields = list(dict.fromkeys(one.field for one in self._family.of_type[type_name].values()))
+        self.pick = _picking(self._fields)
+        self.fixed: list[tuple[Any, ...]] = []
+        self.own: list[tuple[Any, ...]] = []
 
     def table(self) -> bytes:
         """All rows as a stream of Arrow, with the type in its schema."""
-        arrays = [pa.array(self._fixed[name], kind) for name, kind in _SPOOLED]
+        fixed = dict(zip((name for name, _ in _SPOOLED), zip(*self.fixed, strict=True), strict=True))
+        fixed["direction"] = tuple(map(DIRECTION.__getitem__, fixed["direction"]))
+        arrays = [pa.array(fixed[name], kind) for name, kind in _SPOOLED]
         fields = [pa.field(name, kind) for name, kind in _SPOOLED]
-        for name, values in self._own.items():
-            field = self._family.schema.field(name)
-            values.extend([None] * (self.count - len(values)))
-            same = self._family.of_type[self._type_name][name].type == field.type
-            arrays.append(pa.array(values if same else texts(values), field.type))
-            fields.append(field)
+        own = dict(zip(self._fields, zip(*self.own, strict=True), strict=True))
+        # Most fields are optional, and most events leave most of them out.
+        given = {name: values for name, values in own.items() if values.count(None) < len(values)}
+        for name, column in self._family.of_type[self._type_name].items():
+            if column.field in given:
+                field = self._family.schema.field(name)
+                values = column.values(given[column.field])
+                arrays.append(pa.array(values if column.type == field.type else texts(values), field.type))
+                fields.append(field)
         batch = pa.record_batch(arrays, pa.schema(fields, {_TYPE: self._type_name}))
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as stream:
@@ -107,26 +119,10 @@ class _Rows:
         return content
 
 
-def _fixed_values(kept: Sequence[Kept]) -> dict[str, Iterable[Any]]:
-    events, offsets, recorded, starts, lengths = zip(*kept, strict=True)
-    of = dict(zip(DecodedEvent._fields, zip(*events, strict=True), strict=True))
-    return {
-        "event_id": of["event_id"],
-        "source": of["source"],
-        "id": of["id"],
-        "occurred_at": of["occurred_us"],
-        "recorded_at": recorded,
-        "revision": of["revision"],
-        "direction": map(DIRECTION.__getitem__, of["actor"]),
-        "sign_of_life": of["sign_of_life"],
-        "channel": of["channel"],
-        "anchor_id": [event.anchor_id if event.listed else None for event in events],
-        "identifier_ids": [[one[0] for one in found] for found in of["identifiers"]],
-        "thing_ids": [[one[0] for one in found] for found in of["things"]],
-        "log_offset": offsets,
-        "_line_start": starts,
-        "_line_length": lengths,
-    }
+def _picking(fields: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(fields) > 1:  # of one field `itemgetter` gives the value itself
+        return itemgetter(*fields)
+    return lambda values: tuple([values[name] for name in fields])
 
 
 def spooled_tables(path: Path) -> Iterator[tuple[str, Any]]:

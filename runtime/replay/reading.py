@@ -19,7 +19,7 @@ from customer_timeline.projections.records import bytes_hash
 from customer_timeline.projections.selection import RETRACTION, Selection
 from customer_timeline.runtime.replay.spool import LINKS, LISTED, PARTS, PartitionSpool, pack_line
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent, from_micros, to_micros
+from customer_timeline.schemas.decoded import DecodedEvent, Head, from_micros, to_micros
 from customer_timeline.schemas.errors import InvalidEvent
 from customer_timeline.schemas.storable import is_storable, refuse_unstorable
 from customer_timeline.streams.decoding import recorded_header
@@ -33,16 +33,17 @@ _REMEMBERED: Final = 50_000
 Details = Literal["none", "lines", "columns"]
 """What is noted of an event beside its bytes: nothing, what it takes to decode it again, or its columns."""
 
-Kept = tuple[DecodedEvent, int, int, int, int]
-"""An event that is asked for; its offset, when it was recorded, and where its line begins in the spool and how long it
-is."""
-
 
 class Keeper(Protocol):
     """Makes the details of events; they may wait, for there to be more of them together."""
 
-    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
-        """Take events; what can be written by now."""
+    def add(self, event: DecodedEvent, offset: int, recorded_us: int, start: int, length: int) -> None:
+        """Take an event that is asked for; when it was recorded, where its line begins in the spool, and how long it
+        is."""
+        ...
+
+    def ready(self) -> Iterable[bytes]:
+        """What can be written by now."""
         ...
 
     def rest(self) -> Iterable[bytes]:
@@ -129,21 +130,23 @@ class _Events:
 
     def __init__(self, stretch: Stretch, spool: PartitionSpool, codec: Codec) -> None:
         self._spool = spool
-        self._decode = codec.decode
         self._selection = stretch.selection
         self._everything = stretch.selection == Selection()
         self._keeper = _keeper(stretch.details)
         self._named = stretch.names
+        # Where nothing more is asked of an event, less of it is made.
+        quick = self._everything and self._keeper is None and not self._named
+        self._decode: Callable[..., Head | DecodedEvent] = codec.head if quick else codec.decode
         # Of accepted records, by the hash of their bytes: when they were recorded.
         self._seen: dict[bytes, int] = {}
 
     def take(self, batch: Sequence[LogRecord]) -> None:
         """The hot path: everything here is done for every record of the log."""
         values: list[bytes] = []
-        kept: list[Kept] = []
         told: list[tuple[Any, ...]] = []
         note, pending, seen, named = self._spool.note, self._spool.pending, self._seen, self._named
-        everything, competes, wants = self._everything, self._selection.competes, self._selection.wants
+        everything, competes, keeper = self._everything, self._selection.competes, self._keeper
+        wants: Callable[[Any], bool] = self._selection.wants
         at, buckets = note.values, len(pending)
         stamped, stamp, stamp_us, in_time = -1, from_micros(0), 0, False
         for _, offset, timestamp, _, value, headers in batch:
@@ -151,13 +154,14 @@ class _Events:
                 stamped, stamp_us = timestamp, timestamp * 1000
                 stamp, in_time = from_micros(stamp_us), competes(stamp_us)
             header = recorded_header(headers) if headers else None
-            record_hash = bytes_hash(value or b"")
+            content = value or b""
+            record_hash = bytes_hash(content)
             # The same bytes again, recorded no earlier, lose to those before, whatever else there is. They name nobody
             # else either.
             if header is None and in_time and seen.get(record_hash, stamp_us + 1) <= stamp_us:
                 note.copies += 1
                 continue
-            event = self._accepted(value, stamp, header)
+            event = self._accepted(content, stamp, header)
             if event is None:
                 note.dead_letters += 1
                 continue
@@ -166,39 +170,44 @@ class _Events:
                 seen[record_hash] = recorded_us
             if not (in_time if recorded_us == stamp_us else competes(recorded_us)):
                 continue
-            event_id = bytes.fromhex(event.event_id.replace("-", ""))
             start, length = NOWHERE, 0
             retracts = event.type.startswith(RETRACTION)
-            if named and (event.identifiers or event.things or event.decides):
-                told.append(_told(event, offset))
             if not retracts if everything else wants(event):
-                line = one_line(event.value)
+                line = one_line(content)
                 values.append(line)
                 start, length = at, len(line)
                 at += length
-                kept.append((event, offset, recorded_us, start, length))
-            pending[(event_id[0] << 8 | event_id[1]) % buckets] += pack_entry(
-                event_id, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
+            if isinstance(event, DecodedEvent):
+                event_key = bytes.fromhex(event.event_id.replace("-", ""))
+                if named and (event.identifiers or event.things or event.decides):
+                    told.append(_told(event, offset))
+                if keeper is not None and length:
+                    keeper.add(event, offset, recorded_us, start, length)
+            else:
+                event_key = event.event_key
+            pending[(event_key[0] << 8 | event_key[1]) % buckets] += pack_entry(
+                event_key, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
             )
         names = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE) if told else b""
-        self._spool.write(values, self._keeper.add(kept), names)
+        self._spool.write(values, () if keeper is None else keeper.ready(), names)
         note.events += len(values)
         if len(seen) > _REMEMBERED:
             seen.clear()
 
     def checkpoint(self) -> None:
         """Bring what was taken to the disk."""
-        self._spool.write((), self._keeper.rest())
+        if self._keeper is not None:
+            self._spool.write((), self._keeper.rest())
         self._spool.checkpoint()
 
-    def _accepted(self, value: bytes | None, stamp: datetime, header: str | None) -> DecodedEvent | None:
+    def _accepted(self, value: bytes, stamp: datetime, header: str | None) -> Head | DecodedEvent | None:
         """The event, where the projector would accept the record."""
         try:
             event = self._decode(value, appended_at=stamp, recorded_header=header)
         except InvalidEvent:
             return None
         # Of what Postgres cannot keep the projector makes a dead letter.
-        return event if is_storable(event.value) else None
+        return event if is_storable(value) else None
 
 
 class _Records:
@@ -231,32 +240,28 @@ class _Records:
         return self._selection.wants_record(event)
 
 
-class _NoDetails:
-    """For who needs the bytes only."""
-
-    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
-        return ()
-
-    def rest(self) -> Iterable[bytes]:
-        return ()
-
-
-class _Lines(_NoDetails):
+class _Lines:
     """For who decodes the events again."""
 
-    def add(self, kept: Sequence[Kept]) -> Iterable[bytes]:
-        return [
-            pack_line(bytes.fromhex(event.event_id.replace("-", "")), offset, recorded_us, length)
-            for event, offset, recorded_us, _, length in kept
-        ]
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, event: DecodedEvent, offset: int, recorded_us: int, start: int, length: int) -> None:
+        self._lines.append(pack_line(bytes.fromhex(event.event_id.replace("-", "")), offset, recorded_us, length))
+
+    def ready(self) -> Iterable[bytes]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    rest = ready
 
 
-def _keeper(details: Details) -> Keeper:
+def _keeper(details: Details) -> Keeper | None:
     if details == "columns":
         from customer_timeline.runtime.replay.gathering import Gathering
 
         return Gathering()
-    return _Lines() if details == "lines" else _NoDetails()
+    return _Lines() if details == "lines" else None
 
 
 def _told(event: DecodedEvent, offset: int) -> tuple[Any, ...]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.codec import Codec
-from customer_timeline.schemas.decoded import DecodedEvent
+from customer_timeline.schemas.decoded import DecodedEvent, Head
 from customer_timeline.schemas.errors import InvalidEvent
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 from customer_timeline.schemas.json_schema import example_event
@@ -40,8 +44,18 @@ def as_bytes(value: Any) -> bytes:
 
 
 def decode(value: Any, codec: Codec = CODEC, **given: Any) -> DecodedEvent:
-    """Decode an event given as a dict, or bytes as they are."""
-    return codec.decode(value if isinstance(value, bytes) else as_bytes(value), **{"appended_at": APPENDED, **given})
+    """Decode an event given as a dict, or bytes as they are; `head` has to say the same of it, or to refuse it too."""
+    content = value if isinstance(value, bytes) else as_bytes(value)
+    given = {"appended_at": APPENDED, **given}
+    try:
+        head = codec.head(content, **given)
+    except InvalidEvent as refused:
+        with pytest.raises(InvalidEvent, match=f"^{re.escape(str(refused))}$"):
+            codec.decode(content, **given)
+        raise
+    found = codec.decode(content, **given)
+    assert head == Head(UUID(found.event_id).bytes, found.type, found.occurred_us, found.recorded_at, found.revision)
+    return found
 
 
 def rejection(value: Any, codec: Codec = CODEC, **given: Any) -> InvalidEvent:
