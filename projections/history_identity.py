@@ -9,7 +9,8 @@ a part of it (`as_of`): an answer about the past needs no second look at the eve
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from sys import intern
 from typing import Final, NamedTuple, Self
@@ -18,8 +19,8 @@ from customer_timeline.projections.component import Component
 from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.cuts import EVER
 from customer_timeline.projections.identity import Decision, Link, Member, Pair, Resolution, is_shared, resolve
-from customer_timeline.projections.things import Evidence, ThingRow, combined, owner_of, said_of
-from customer_timeline.schemas.decoded import DecodedEvent, Thing, from_micros, to_micros
+from customer_timeline.projections.things import least, owner_of, said_of
+from customer_timeline.schemas.decoded import DecodedEvent
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 Named = tuple[str, int | None]
@@ -28,9 +29,6 @@ Named = tuple[str, int | None]
 
 Naming = tuple[str, str]
 """What an event names somebody by: the identifier's id and kind."""
-
-ANY_THING: Final = Thing("", "", "")
-"""Identity does not ask what a thing is."""
 
 
 class NameFact(NamedTuple):
@@ -42,6 +40,26 @@ class NameFact(NamedTuple):
     mentioned_us: int | None
 
 
+class Told(NamedTuple):
+    """What a thing was first named with, by which event. Compares as the `Evidence` of `things` does."""
+
+    occurred_us: int
+    event_id: str
+    target_id: str
+
+
+class ThingFact(NamedTuple):
+    """What is known of a thing: who owns it, and which thing it follows."""
+
+    owner: Told | None
+    via: Told | None
+
+
+# As the constructors, which are a Python frame each time.
+_told: Final[Callable[[tuple[int, str, str]], Told]] = partial(tuple.__new__, Told)
+_thing: Final[Callable[[tuple[Told | None, Told | None]], ThingFact]] = partial(tuple.__new__, ThingFact)
+
+
 class IdentityFacts(NamedTuple):
     """All that a `HistoryIdentity` knows, in rows. `mentions`: pairs that records which lost named together, and since
     when they count for sharing.
@@ -51,7 +69,7 @@ class IdentityFacts(NamedTuple):
     links: Iterable[Link]
     mentions: Iterable[tuple[Pair, int]]
     decisions: Iterable[Decision]
-    things: Iterable[tuple[str, ThingRow]]
+    things: Iterable[tuple[str, ThingFact]]
 
 
 class HistoryIdentity:
@@ -66,7 +84,7 @@ class HistoryIdentity:
         self._unseen: dict[str, int] = {}  # few: what decisions and superseded records named, and when first
         self._known_shared: set[str] = set()
         self._decisions: dict[str, Decision] = {}
-        self._things: dict[str, ThingRow] = {}
+        self._things: dict[str, ThingFact] = {}
 
     def add(self, event: DecodedEvent) -> None:
         """Take note of the record that counts of an event; each event once."""
@@ -98,7 +116,9 @@ class HistoryIdentity:
             if member.shared:
                 self._known_shared.add(member.identifier_id)
         for pair, evidence in known.links:
-            self._link((pair, (one.occurred_us, one.event_id)) for one in evidence if one.event_id not in without)
+            for one in evidence:
+                if one.event_id not in without:
+                    self._link(pair, (one.occurred_us, one.event_id))
         for decision in known.decisions:
             if decision.event_id not in without:
                 self._decisions[decision.event_id] = decision.for_resolution
@@ -109,12 +129,29 @@ class HistoryIdentity:
         Replays do this for all of the log.
         """
         for identifier_id, kind in who:
-            self._see(identifier_id, kind, occurred_us)
+            known = self._named.get(identifier_id)
+            # Nearly all were named before, and earlier: they are not worth a call.
+            if known is None or known[1] is None or occurred_us < known[1]:
+                self._see(identifier_id, kind, occurred_us)
         if len(who) > 1:
-            strongest, evidence = who[0][0], (occurred_us, event_id)
-            self._link(((strongest, other), evidence) for other, _ in who[1:])
+            first = who[0][0]
+            for other, _ in who[1:]:
+                told = self._links.get((first, other))
+                if told is None or occurred_us <= told[0]:
+                    self._link((first, other), (occurred_us, event_id))
         if things:
-            self._own(_rows(occurred_us, event_id, who[0][0] if who else None, things))
+            strongest = intern(who[0][0]) if who else None
+            for thing_id in things:
+                owner, via = said_of(thing_id, things[0], strongest)
+                self._own(
+                    thing_id,
+                    _thing(
+                        (
+                            _told((occurred_us, event_id, owner)) if owner else None,
+                            _told((occurred_us, event_id, via)) if via else None,
+                        )
+                    ),
+                )
 
     def tell_decision(self, occurred_us: int, event_id: str, pair: Sequence[Naming], *, linked: bool) -> None:
         """`add` for whoever has of a decision no more than its two identifiers, stronger first, and the verdict."""
@@ -132,13 +169,15 @@ class HistoryIdentity:
         """Add what `other` gathered of other events."""
         for identifier_id, named in other._named.items():
             self._see(identifier_id, *named)
-        self._link(other._links.items())
+        for pair, evidence in other._links.items():
+            self._link(pair, evidence)
         self._known_shared |= other._known_shared
         self._count_for_sharing(other._mentioned.items())
         for identifier_id, at_us in other._unseen.items():
             self._unseen[identifier_id] = min(at_us, self._unseen.get(identifier_id, EVER))
         self._decisions.update(other._decisions)
-        self._own(other._things)
+        for thing_id, fact in other._things.items():
+            self._own(thing_id, fact)
 
     def customers(self, policy: IdentityPolicy) -> dict[str, str]:
         """The customer of every id that an event can stand at: of identifiers, and of things that are somebody's.
@@ -166,10 +205,10 @@ class HistoryIdentity:
         past._mentioned = {pair: at for pair, at in self._mentioned.items() if at <= until_us}
         past._unseen = {one: at for one, at in self._unseen.items() if at <= until_us}
         past._decisions = {one: told for one, told in self._decisions.items() if told.occurred_us <= until_us}
-        for thing_id, row in self._things.items():
-            owner, via = _by_then(row.owner, until_us), _by_then(row.via, until_us)
+        for thing_id, fact in self._things.items():
+            owner, via = _by_then(fact.owner, until_us), _by_then(fact.via, until_us)
             if owner or via:
-                past._things[thing_id] = row._replace(owner=owner, via=via)
+                past._things[thing_id] = ThingFact(owner, via)
         return past
 
     def facts(self) -> IdentityFacts:
@@ -221,19 +260,18 @@ class HistoryIdentity:
         for pair, at_us in pairs:
             self._mentioned[pair] = min(at_us, self._mentioned.get(pair, EVER))
 
-    def _link(self, links: Iterable[tuple[Pair, tuple[int, str]]]) -> None:
-        known_to_us = self._links
-        for pair, evidence in links:
-            known = known_to_us.get(pair)
-            if known is None:
-                known_to_us[(intern(pair[0]), intern(pair[1]))] = evidence
-            elif evidence < known:
-                known_to_us[pair] = evidence
+    def _link(self, pair: Pair, evidence: tuple[int, str]) -> None:
+        known = self._links.get(pair)
+        if known is None:
+            self._links[(intern(pair[0]), intern(pair[1]))] = evidence
+        elif evidence < known:
+            self._links[pair] = evidence
 
-    def _own(self, rows: Mapping[str, ThingRow]) -> None:
-        for thing_id, row in rows.items():
-            known = self._things.get(thing_id)
-            self._things[thing_id] = row if known is None else combined(known, row)
+    def _own(self, thing_id: str, fact: ThingFact) -> None:
+        known = self._things.get(thing_id)
+        self._things[thing_id] = (
+            fact if known is None else ThingFact(least(known.owner, fact.owner), least(known.via, fact.via))
+        )
 
     def _shared(self, policy: IdentityPolicy) -> Iterator[str]:
         """Values that glue nobody, because too many were named with them. Most were named with few, so count first."""
@@ -247,14 +285,5 @@ class HistoryIdentity:
         return (other for other, found in partners.items() if is_shared(self._named[other][0], found, policy))
 
 
-def _by_then(told: Evidence | None, until_us: int) -> Evidence | None:
-    return told if told is not None and to_micros(told.occurred_at) <= until_us else None
-
-
-def _rows(occurred_us: int, event_id: str, strongest: str | None, things: Sequence[str]) -> dict[str, ThingRow]:
-    """What an event says of the things that it names."""
-    occurred_at = from_micros(occurred_us)
-    return {
-        one: ThingRow(ANY_THING, *said_of(one, things[0], strongest, occurred_at, event_id), anchored=False)
-        for one in things
-    }
+def _by_then(told: Told | None, until_us: int) -> Told | None:
+    return told if told is not None and told.occurred_us <= until_us else None

@@ -76,6 +76,11 @@ def aside(work: Callable[[], Result]) -> Result:
     psycopg2 lets no signal through while it waits for Postgres. For work that may be left where it is when the process
     ends: a transaction that was not committed is undone then.
     """
+    return meanwhile(work)()
+
+
+def meanwhile(work: Callable[[], Result]) -> Callable[[], Result]:
+    """As `aside`, for who has something to do in that time: what it gives waits for the end of `work`."""
     done: Future[Result] = Future()
 
     def run() -> None:
@@ -85,7 +90,7 @@ def aside(work: Callable[[], Result]) -> Result:
             done.set_exception(exc)
 
     threading.Thread(target=run, name="aside", daemon=True).start()
-    return done.result()
+    return done.result
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection, forkserver, parent_process
 from typing import Any, Final, TypeVar
 
@@ -90,10 +91,6 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self.dismiss()
-
-    def dismiss(self) -> None:
-        """Nothing more is to be done by the processes: they end, and what memory they hold is free."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def read(self, stretches: Iterable[Stretch], observe: Callable[[Mapping[int, int]], None]) -> None:
@@ -107,17 +104,37 @@ class Crew:
         observe: Callable[[Mapping[int, int]], None] = lambda _: None,
     ) -> list[Result]:
         """`work(*task)` in the processes; results in the order of the tasks. The first error ends it."""
-        try:
+        return self.begin(work, tasks, observe)()
+
+    def begin(
+        self,
+        work: Callable[..., Result],
+        tasks: Iterable[tuple[Any, ...]],
+        observe: Callable[[Mapping[int, int]], None] = lambda _: None,
+    ) -> Callable[[], list[Result]]:
+        """As `each`, for who has something to do meanwhile: what it gives waits for the results."""
+        with _breaks_told():
             futures: list[Future[Result]] = [self._pool.submit(work, *task) for task in tasks]
+
+        def results() -> list[Result]:
             waiting = set(futures)
-            while waiting:
-                done, waiting = wait(waiting, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
-                observe({partition: self._progress[slot] for partition, slot in self._slots.items()})
-                for one in done:
-                    one.result()
-            return [one.result() for one in futures]
-        except BrokenProcessPool as exc:
-            raise ReplayBroken from exc
+            with _breaks_told():
+                while waiting:
+                    done, waiting = wait(waiting, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+                    observe({partition: self._progress[slot] for partition, slot in self._slots.items()})
+                    for one in done:
+                        one.result()
+                return [one.result() for one in futures]
+
+        return results
+
+
+@contextmanager
+def _breaks_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as exc:
+        raise ReplayBroken from exc
 
 
 def _begin(settings: Settings, client: Client, progress: Any, stop: Any, slots: dict[int, int]) -> None:

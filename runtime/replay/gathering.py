@@ -1,49 +1,58 @@
-"""From events to columns as they are read: rows of a partition wait by type, and are spooled as Arrow tables.
+"""From events to columns as they are read, spooled as Arrow tables by type.
 
 Of an event only its values are kept, and at once: a decoded event takes ten kilobytes, and what is decoded next fits
-where it was, within the processor's cache. Where the event's bytes lie, which the last step needs beside the columns
-of the output, stands in columns of its own.
+where it was, within the processor's cache. For the same reason values are packed into columns soon, a few at a time:
+what all events have for all types together (`_Common`), the fields of a type's own when there are enough (`_Own`).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from customer_timeline.runtime.replay.columns import FIXED, PLACE, columns_of, family_of, texts
 from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
-# Rows of all types together that wait, and of one type: this bounds the memory of a process.
+# Rows that wait packed: this bounds the memory of a process. They are written, too, where their events lie over so much
+# of the spool: their texts are looked at together.
 _WAITING_ROWS: Final = 16_000
-_TABLE_ROWS: Final = 4_000
+_WAITING_SPAN: Final = 64 << 20
+# So many values wait as Python has them.
+_PACKED_ROWS: Final = 128
 
 _TYPE: Final = b"type"
-# Fields of events do not begin with a line.
-_INNER: Final = (("_line_start", pa.int64()), ("_line_length", pa.int32()))
+# Where the event's bytes begin and end in the spool. Fields of events do not begin with a line.
+LINE: Final = "_line"
+_NUMBER: Final = "_type"
 # What every event of a type or partition has in common is added at the end.
 _ALIKE: Final = frozenset({"type", "listed", "log_partition"})
-_SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE, *_INNER) if name not in _ALIKE)
+_SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE) if name not in _ALIKE)
 
 
 class Gathering:
     """A `Keeper` of columns."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Rows] = {}
-        self._waiting = 0
-        self._full: list[str] = []
+        self._common = _Common()
+        self._own: dict[str, _Own] = {}
 
     def add(self, event: DecodedEvent, offset: int, recorded_us: int, start: int, length: int) -> None:
         """Take the event's values."""
-        rows = self._rows.get(event.type)
-        if rows is None:
-            rows = self._rows[event.type] = _Rows(event.type)
-        rows.fixed.append(
+        own = self._own.get(event.type)
+        if own is None:
+            own = self._own[event.type] = _Own(event.type, len(self._own))
+        own.values.append(own.pick(event.data.__dict__))
+        if len(own.values) == _PACKED_ROWS:
+            own.pack()
+        self._common.values.append(
             (
+                own.number,
                 event.event_id,
                 event.source,
                 event.id,
@@ -57,66 +66,107 @@ class Gathering:
                 [one[0] for one in event.identifiers],
                 [one[0] for one in event.things],
                 offset,
-                start,
-                length,
             )
         )
-        rows.own.append(rows.pick(event.data.__dict__))
-        self._waiting += 1
-        if len(rows.own) == _TABLE_ROWS:
-            self._full.append(event.type)
+        self._common.lines.extend((start, start + length - 1))  # without its line break
 
     def ready(self) -> Iterable[bytes]:
-        """Tables of those types of which enough wait."""
-        while self._full:
-            yield self._table(self._full.pop())
-        while self._waiting >= _WAITING_ROWS:
-            yield self._table(max(self._rows, key=lambda one: len(self._rows[one].own)))
+        """Tables of all types, once enough rows wait."""
+        if len(self._common.values) >= _PACKED_ROWS:
+            self._common.pack()
+        if self._common.rows >= _WAITING_ROWS or self._common.span >= _WAITING_SPAN:
+            return self.rest()
+        return ()
 
     def rest(self) -> Iterable[bytes]:
         """Tables of all that waits."""
-        self._full.clear()
-        for type_name in list(self._rows):
-            yield self._table(type_name)
-
-    def _table(self, type_name: str) -> bytes:
-        rows = self._rows.pop(type_name)
-        self._waiting -= len(rows.own)
-        return rows.table()
+        common, of_type = self._common, self._own
+        self._common, self._own = _Common(), {}
+        if of_type:
+            whole = common.table()
+            for own in of_type.values():
+                yield _as_stream(own, whole.filter(pc.equal(whole[_NUMBER], own.number)).drop_columns([_NUMBER]))
 
 
-class _Rows:
-    """Rows of one type: what every event has (`fixed`), and the values of the fields that `pick` takes (`own`)."""
+def _as_stream(own: _Own, rows: Any) -> bytes:
+    """Rows of one type, with their own columns, as a stream of Arrow with the type in its schema."""
+    columns = own.table()
+    for name in columns.schema.names:
+        rows = rows.append_column(name, columns[name])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema.with_metadata({_TYPE: own.type_name})) as stream:
+        stream.write_table(rows.combine_chunks())
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
-    def __init__(self, type_name: str) -> None:
-        self._type_name = type_name
+
+class _Common:
+    """What every event has, in the order of the spool: values that are not packed yet, and where the bytes of these
+    events begin and end (`lines`, two numbers each)."""
+
+    def __init__(self) -> None:
+        self._packed: list[Any] = []
+        self._first = 0
+        self.values: list[tuple[Any, ...]] = []
+        self.lines = array("q")
+        self.rows = 0
+        self.span = 0
+
+    def pack(self) -> None:
+        """Make columns of the values at hand."""
+        if not self._packed:
+            self._first = self.lines[0]
+        names = (_NUMBER, *(name for name, _ in _SPOOLED))
+        values = dict(zip(names, zip(*self.values, strict=True), strict=True))
+        values["direction"] = tuple(map(DIRECTION.__getitem__, values["direction"]))
+        columns = {name: pa.array(values[name], kind) for name, kind in _SPOOLED}
+        columns[_NUMBER] = pa.array(values[_NUMBER], pa.int32())
+        columns[LINE] = pa.FixedSizeListArray.from_arrays(pa.array(self.lines, pa.int64()), 2)
+        self._packed.append(pa.table(columns))
+        self.rows += len(self.values)
+        self.span = self.lines[-1] - self._first
+        self.values.clear()
+        self.lines = array("q")
+
+    def table(self) -> Any:
+        """All rows."""
+        if self.values:
+            self.pack()
+        return pa.concat_tables(self._packed).combine_chunks()
+
+
+class _Own:
+    """The columns of one type's own: values of its fields, as `pick` takes them, that are not packed yet. `number`: by
+    which `_Common` knows the type."""
+
+    def __init__(self, type_name: str, number: int) -> None:
+        self.type_name = type_name
+        self.number = number
         self._family = columns_of(family_of(type_name))
         self._fields = list(dict.fromkeys(one.field for one in self._family.of_type[type_name].values()))
+        self._packed: list[Any] = []
         self.pick = _picking(self._fields)
-        self.fixed: list[tuple[Any, ...]] = []
-        self.own: list[tuple[Any, ...]] = []
+        self.values: list[tuple[Any, ...]] = []
 
-    def table(self) -> bytes:
-        """All rows as a stream of Arrow, with the type in its schema."""
-        fixed = dict(zip((name for name, _ in _SPOOLED), zip(*self.fixed, strict=True), strict=True))
-        fixed["direction"] = tuple(map(DIRECTION.__getitem__, fixed["direction"]))
-        arrays = [pa.array(fixed[name], kind) for name, kind in _SPOOLED]
-        fields = [pa.field(name, kind) for name, kind in _SPOOLED]
-        own = dict(zip(self._fields, zip(*self.own, strict=True), strict=True))
-        # Most fields are optional, and most events leave most of them out.
-        given = {name: values for name, values in own.items() if values.count(None) < len(values)}
-        for name, column in self._family.of_type[self._type_name].items():
+    def pack(self) -> None:
+        """Make columns of the values at hand: of those fields that any event gives, for most leave most of them out."""
+        by_field = dict(zip(self._fields, zip(*self.values, strict=True), strict=True))
+        given = {name: values for name, values in by_field.items() if values.count(None) < len(values)}
+        columns = {}
+        for name, column in self._family.of_type[self.type_name].items():
             if column.field in given:
-                field = self._family.schema.field(name)
+                kind = self._family.schema.field(name).type
                 values = column.values(given[column.field])
-                arrays.append(pa.array(values if column.type == field.type else texts(values), field.type))
-                fields.append(field)
-        batch = pa.record_batch(arrays, pa.schema(fields, {_TYPE: self._type_name}))
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as stream:
-            stream.write_batch(batch)
-        content: bytes = sink.getvalue().to_pybytes()
-        return content
+                columns[name] = pa.array(values if column.type == kind else texts(values), kind)
+        columns[_NUMBER] = pa.nulls(len(self.values))  # so that a table without columns has its rows
+        self._packed.append(pa.table(columns))
+        self.values.clear()
+
+    def table(self) -> Any:
+        """All rows."""
+        if self.values:
+            self.pack()
+        return pa.concat_tables(self._packed, promote_options="default").drop_columns([_NUMBER])
 
 
 def _picking(fields: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

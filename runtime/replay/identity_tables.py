@@ -12,12 +12,10 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
-from customer_timeline.projections.history_identity import ANY_THING, HistoryIdentity, IdentityFacts, NameFact
+from customer_timeline.projections.history_identity import HistoryIdentity, IdentityFacts, NameFact, ThingFact, Told
 from customer_timeline.projections.identity import Decision, Link
-from customer_timeline.projections.things import Evidence, ThingRow
 from customer_timeline.runtime.replay.arrow import pa
 from customer_timeline.runtime.replay.columns import INSTANT
-from customer_timeline.schemas.decoded import from_micros, to_micros
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
 
 _TEXT: Final = pa.string()
@@ -102,7 +100,7 @@ def _rows(facts: IdentityFacts, policy: IdentityPolicy) -> Mapping[str, Iterable
         "links": ((*pair, at_us, event_id) for pair, at_us, event_id in facts.links),
         "mentions": ((*pair, at_us) for pair, at_us in facts.mentions),
         "decisions": ((told.event_id, *told.pair, told.verdict, told.occurred_us) for told in facts.decisions),
-        "things": ((thing_id, *_told(row.owner), *_told(row.via)) for thing_id, row in facts.things),
+        "things": ((thing_id, *_cells(fact.owner), *_cells(fact.via)) for thing_id, fact in facts.things),
         "rules": (
             (kind, rule.rank, rule.max_per_customer, rule.share_limit, rule.links)
             for kind, rule in sorted(policy.kinds.items(), key=itemgetter(0))
@@ -110,10 +108,8 @@ def _rows(facts: IdentityFacts, policy: IdentityPolicy) -> Mapping[str, Iterable
     }
 
 
-def _told(evidence: Evidence | None) -> tuple[str | None, int | None, str | None]:
-    if evidence is None:
-        return None, None, None
-    return evidence.target_id, to_micros(evidence.occurred_at), evidence.event_id
+def _cells(told: Told | None) -> tuple[str | None, int | None, str | None]:
+    return (None, None, None) if told is None else (told.target_id, told.occurred_us, told.event_id)
 
 
 def _thing(
@@ -124,12 +120,9 @@ def _thing(
     via: str | None,
     via_us: int | None,
     via_by: str | None,
-) -> tuple[str, ThingRow]:
-    row = ThingRow(ANY_THING, _evidence(owner, owned_us, owned_by), _evidence(via, via_us, via_by), anchored=False)
-    return thing_id, row
+) -> tuple[str, ThingFact]:
+    return thing_id, ThingFact(_told(owner, owned_us, owned_by), _told(via, via_us, via_by))
 
 
-def _evidence(target_id: str | None, at_us: int | None, event_id: str | None) -> Evidence | None:
-    if target_id is None or at_us is None or event_id is None:
-        return None
-    return Evidence(from_micros(at_us), event_id, target_id)
+def _told(target_id: str | None, at_us: int | None, event_id: str | None) -> Told | None:
+    return None if target_id is None or at_us is None or event_id is None else Told(at_us, event_id, target_id)

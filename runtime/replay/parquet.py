@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,16 +12,17 @@ from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.arrow import pa, pc, pq
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
-from customer_timeline.runtime.replay.gathering import spooled_tables
+from customer_timeline.runtime.replay.gathering import LINE, spooled_tables
 from customer_timeline.runtime.replay.identity_tables import identity_tables, uncollected
 from customer_timeline.runtime.replay.output import EVENTS, IDENTITY, PEOPLE, check_output
-from customer_timeline.runtime.replay.people import Persons
-from customer_timeline.runtime.replay.spool import Holes, details_file, mapped, values_file
+from customer_timeline.runtime.replay.people import People, Persons
+from customer_timeline.runtime.replay.spool import Holes, details_file, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
 _WAITING_ROWS: Final = 40_000
 _GROUP_ROWS: Final = 10_000
+_GROUP_BYTES: Final = 64 << 20
 # A file is open until its month is over in the log. A history that jumps about in time could need more than a process
 # may open; then the file that was written to longest ago ends, and what comes later goes to another beside it.
 _OPEN_FILES: Final = 256
@@ -41,19 +42,11 @@ def write_parquet(
     what says so.
     """
     beside = fresh_folder(folder / "parquet")
-    files = size = 0
-    for some, bytes_ in crew.each(_write, [(folder, beside, n, found) for n, found in sorted(holes.items())]):
-        files += some
-        size += bytes_
-    crew.dismiss()
+    written = crew.begin(_write, [(folder, beside, number, found) for number, found in sorted(holes.items())])
     found = persons()
     _write_people(found.person_of, beside / PEOPLE)
-    told = fresh_folder(beside / IDENTITY)
-    with uncollected():
-        for name, schema, batches in identity_tables(found.identity, found.policy):
-            with pq.ParquetWriter(told / f"{name}.parquet", schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
+    _write_identity(found, fresh_folder(beside / IDENTITY))
+    parts = written()
     check_output("parquet", output, replace=True)  # once more: hours may have passed
     try:
         if output.exists():  # an empty one, or one that --from-start replaces
@@ -61,7 +54,11 @@ def write_parquet(
         beside.rename(output)
     except OSError as exc:
         raise FileUnusable.because("write", output, exc) from exc
-    return {"files": files, "bytes": size, "people": len(set(found.person_of.values()))}
+    return {
+        "files": sum(some for some, _ in parts),
+        "bytes": sum(size for _, size in parts),
+        "people": len(set(found.person_of.values())),
+    }
 
 
 _PEOPLE_SCHEMA: Final = pa.schema([("id", pa.string()), ("person_id", pa.string())])
@@ -73,6 +70,14 @@ def _write_people(people: Mapping[str, str], path: Path) -> None:
         for at in range(0, len(ids), _PEOPLE_ROWS):
             some = ids[at : at + _PEOPLE_ROWS]
             writer.write_table(pa.table([some, [people[one] for one in some]], _PEOPLE_SCHEMA))
+
+
+def _write_identity(found: People, folder: Path) -> None:
+    with uncollected():
+        for name, schema, batches in identity_tables(found.identity, found.policy):
+            with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
 
 
 def remove_folder(path: Path) -> None:
@@ -102,6 +107,7 @@ class _Files:
         self._begun: Counter[tuple[str, str]] = Counter()
         self._waiting: defaultdict[tuple[str, str], list[tuple[str, Any]]] = defaultdict(list)
         self._rows: Counter[tuple[str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str]] = Counter()
         self.size = 0
 
     @property
@@ -114,12 +120,14 @@ class _Files:
         # As the integers that they are: of an instant with its zone Arrow would ask the machine's list of zones.
         occurred = rows["occurred_at"].cast(pa.int64()).cast(pa.timestamp("us"))
         months = pc.add(pc.multiply(pc.year(occurred), 12), pc.subtract(pc.month(occurred), 1))
-        for month in pc.unique(months).to_pylist():
+        found = pc.unique(months).to_pylist()
+        for month in found:
             key = (family_of(type_name), f"{month // 12:04}-{month % 12 + 1:02}")
-            some = rows.filter(pc.equal(months, month))
+            some = rows if len(found) == 1 else rows.filter(pc.equal(months, month))
             self._waiting[key].append((type_name, some))
             self._rows[key] += len(some)
-            if self._rows[key] >= _GROUP_ROWS:
+            self._bytes[key] += _size(some[LINE])
+            if self._rows[key] >= _GROUP_ROWS or self._bytes[key] >= _GROUP_BYTES:
                 self._write(key)
         while self._rows.total() >= _WAITING_ROWS:
             self._write(self._rows.most_common(1)[0][0])
@@ -139,8 +147,8 @@ class _Files:
                 self._end(next(iter(self._writers)))
             writer = self._begin(key, schema)
         self._writers[key] = writer
-        tables = [self._whole(schema, *some) for some in self._waiting.pop(key)]
-        writer.write_table(pa.concat_tables(tables), row_group_size=self._rows.pop(key))
+        del self._bytes[key]
+        writer.write_table(self._whole(schema, self._waiting.pop(key)), row_group_size=self._rows.pop(key))
 
     def _begin(self, key: tuple[str, str], schema: Any) -> Any:
         self._begun[key] += 1
@@ -159,19 +167,23 @@ class _Files:
         self._writers.pop(key).close()
         self.size += self._path(key).stat().st_size
 
-    def _whole(self, schema: Any, type_name: str, rows: Any) -> Any:
-        """Rows with all columns of the family."""
-        alike = {"type": type_name, "listed": CATALOGUE[type_name].listed, "log_partition": self._partition}
-        arrays = []
-        for name, kind in zip(schema.names, schema.types, strict=True):
-            if name in alike:
-                arrays.append(pa.repeat(pa.scalar(alike[name], kind), len(rows)))
-            elif name == "event":
-                places = zip(rows["_line_start"].to_pylist(), rows["_line_length"].to_pylist(), strict=True)
-                lines = [self._values[start : start + length - 1] for start, length in places]
-                arrays.append(pa.array(lines, pa.binary()).view(kind))
-            else:
-                arrays.append(rows[name] if name in rows.schema.names else pa.nulls(len(rows), kind))
+    def _whole(self, schema: Any, tables: Iterable[tuple[str, Any]]) -> Any:
+        """Rows of several types with all columns of their family."""
+        rows = pa.concat_tables(
+            [
+                some.append_column("type", _repeated(type_name, pa.string(), some))
+                .append_column("listed", _repeated(CATALOGUE[type_name].listed, pa.bool_(), some))
+                .append_column("event", lines_at(self._values, some[LINE]))
+                for type_name, some in tables
+            ],
+            promote_options="default",
+        )
+        rows = rows.append_column("log_partition", _repeated(self._partition, pa.int32(), rows))
+        given = set(rows.schema.names)
+        arrays = [
+            rows[name] if name in given else pa.nulls(len(rows), kind)
+            for name, kind in zip(schema.names, schema.types, strict=True)
+        ]
         return pa.Table.from_arrays(arrays, schema=schema)
 
     def _path(self, key: tuple[str, str]) -> Path:
@@ -186,17 +198,42 @@ class _Files:
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
-    with mapped(values_file(folder, partition)) as values:
-        files = _Files(beside, partition, values)
+    if values_file(folder, partition).stat().st_size == 0:
+        return 0, 0
+    with pa.memory_map(str(values_file(folder, partition))) as values:
+        files = _Files(beside, partition, values.read_buffer())
         for type_name, found in spooled_tables(details_file(folder, partition)):
             files.add(type_name, _won(found, holes))
         files.close()
     return files.count, files.size
 
 
+def _repeated(value: Any, kind: Any, rows: Any) -> Any:
+    return pa.repeat(pa.scalar(value, kind), len(rows))
+
+
+def _size(places: Any) -> int:
+    bytes_: int = pc.sum(pc.subtract(pc.list_element(places, 1), pc.list_element(places, 0))).as_py()
+    return bytes_
+
+
+def lines_at(values: Any, places: Any) -> Any:
+    """The texts at `places` (a column of begin and end, ascending) in a buffer.
+
+    Begins and ends in turns are the offsets of an array of those texts and of what lies between them, which is taken
+    out again: no text is looked at in Python.
+    """
+    ends = places.combine_chunks().flatten()
+    all_of_it = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(ends) - 1, [None, ends.buffers()[1], values], offset=ends.offset
+    )
+    lines = all_of_it.take(pa.array(range(0, len(ends), 2), pa.int64()))
+    return lines.cast(pa.binary()).view(pa.string())
+
+
 def _won(rows: Any, holes: Holes) -> Any:
     """Those of the rows that won, with the time at which the log first took in what they say."""
-    starts = rows["_line_start"]
+    starts = pc.list_element(rows[LINE], 0)
     lost = holes.starts[bisect_left(holes.starts, starts[0].as_py()) : bisect_right(holes.starts, starts[-1].as_py())]
     if lost:
         rows = rows.filter(pc.invert(pc.is_in(starts, pa.array(lost, pa.int64()))))

@@ -1,15 +1,14 @@
 """Who is who in what a replay writes: by the rules of the live view, over all that was known, whatever is asked for.
 
 Filters leave facts out: that two purchases are one person's may be said by a call. So for an output that tells persons
-the first step notes of every record that has a say whom and what it names, a thousand to a line, asked for or not. Once
-it is decided which records count, these lines are read, and `HistoryIdentity` says who is who.
+the first step notes of every record that has a say whom and what it names, up to a thousand to a line, asked for or
+not. Once it is decided which records count, these lines are read, and `HistoryIdentity` says who is who.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ import orjson
 
 from customer_timeline.projections.history_identity import HistoryIdentity
 from customer_timeline.projections.selection import Selection
+from customer_timeline.runtime.interrupts import meanwhile
 from customer_timeline.runtime.replay.deciding import Decided, Outdone
 from customer_timeline.runtime.replay.spool import LINKS, LISTED, names_file
 from customer_timeline.schemas.identity_policy import IdentityPolicy
@@ -42,10 +42,7 @@ def persons_of(folder: Path, decided: Decided, selection: Selection, policy: Ide
 
     Worked out in the background, in this process: the others write meanwhile.
     """
-    pool = ThreadPoolExecutor(1, "persons")
-    found = pool.submit(_persons, folder, decided.outdone, selection.occurred_until_us, policy)
-    pool.shutdown(wait=False)
-    return found.result
+    return meanwhile(lambda: _persons(folder, decided.outdone, selection.occurred_until_us, policy))
 
 
 def _persons(folder: Path, outdone: Mapping[int, Outdone], until_us: int | None, policy: IdentityPolicy) -> People:
@@ -62,7 +59,7 @@ def _persons(folder: Path, outdone: Mapping[int, Outdone], until_us: int | None,
 
 def _gather(identity: HistoryIdentity, folder: Path, partition: int, lost: Outdone, until_us: int | None) -> None:
     offsets, happened = lost.by_offset()
-    next_lost = 0
+    next_lost, tell = 0, identity.tell
     for offset, at, event_id, said, who, things in _names(folder, partition):
         while next_lost < len(offsets) and offsets[next_lost] < offset:
             next_lost += 1
@@ -75,7 +72,7 @@ def _gather(identity: HistoryIdentity, folder: Path, partition: int, lost: Outdo
         if not counts:
             identity.tell_superseded(at, who, listed=said == LISTED)
         elif said == LISTED:
-            identity.tell(at, event_id, who, things)
+            tell(at, event_id, who, things)
         else:
             identity.tell_decision(at, event_id, who, linked=said == LINKS)
 
