@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
+from customer_timeline.runtime.replay.forking import prepare
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def replay_command(
     A run that was stopped, even killed, is continued by the same command, and its output is the same to the byte.
     Until the end what was read lies in OUTPUT.replay, and takes the room of the events, for parquet and duckdb twice.
     """
+    if records and to is not Target.NDJSON:
+        raise typer.BadParameter("--records is for --to ndjson.")
+    if (projection is None) == (to is Target.PYTHON):
+        raise typer.BadParameter("--projection goes with --to python.")
+    if output is None and to in (Target.PARQUET, Target.DUCKDB, Target.POSTGRES):
+        raise typer.BadParameter(f"--to {to} needs --output.")
+    prepare(columns=to in (Target.PARQUET, Target.DUCKDB))
     from customer_timeline.runtime.replay.asking import selection_of
     from customer_timeline.runtime.replay.output import check_output
     from customer_timeline.runtime.replay.run import Question, Ways
@@ -87,12 +95,6 @@ def replay_command(
     )
     ways = Ways(output, max_rate, jobs, from_start=from_start)
     question = Question(to.value, selection, records, partition)
-    if records and to is not Target.NDJSON:
-        raise typer.BadParameter("--records is for --to ndjson.")
-    if (projection is None) == (to is Target.PYTHON):
-        raise typer.BadParameter("--projection goes with --to python.")
-    if output is None and to in (Target.PARQUET, Target.DUCKDB, Target.POSTGRES):
-        raise typer.BadParameter(f"--to {to} needs --output.")
     if to is Target.PYTHON:
         question, write = _python(question, projection, output)
     elif output is None or to is Target.NDJSON:

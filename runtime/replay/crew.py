@@ -1,8 +1,8 @@
 """The processes of a replay: each works on one partition at a time, with a codec and a reader that it keeps.
 
-They are forked from a process that has nothing but the modules loaded, because Kafka's client has threads that a fork
-of this one would lose, and because to load them takes half a second each. When the process that started them ends, in
-whatever way, they end at once.
+They are forked from a process that has nothing but the modules loaded (`forking`), because Kafka's client has threads
+that a fork of this one would lose, and because to load them takes half a second each. When the process that started
+them ends, in whatever way, they end at once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver, parent_process
+from multiprocessing import connection, parent_process
 from typing import Any, Final, TypeVar
 
 from customer_timeline.runtime import wiring
 from customer_timeline.runtime.replay.errors import ReplayBroken
+from customer_timeline.runtime.replay.forking import START
 from customer_timeline.runtime.replay.reading import Stretch, read_stretch
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.schemas.codec import Codec
@@ -28,19 +29,6 @@ from customer_timeline.streams.log_reader import Client, LogReader, open_log
 Result = TypeVar("Result")
 
 _LOOK_S: Final = 0.2
-_START: Final = "forkserver"
-_LOADED: Final = "customer_timeline.runtime.replay.loaded"
-_COLUMNS: Final = "customer_timeline.runtime.replay.gathering"
-
-
-def prepare(*, columns: bool) -> None:
-    """Begin to load what the processes of a `Crew` need, in the background; `columns` where they make columns.
-
-    Calling it is no more than quicker, and its failures are those of the crew.
-    """
-    context = multiprocessing.get_context(_START)
-    context.set_forkserver_preload([_LOADED, *([_COLUMNS] if columns else [])])
-    forkserver.ensure_running()
 
 
 class _Hand:
@@ -75,7 +63,7 @@ class Crew:
     """Hands partitions out. Use it in a `with`: leaving it ends the processes."""
 
     def __init__(self, settings: Settings, client: Client, jobs: int, partitions: Iterable[int]) -> None:
-        context = multiprocessing.get_context(_START)
+        context = multiprocessing.get_context(START)
         self._slots = {partition: slot for slot, partition in enumerate(sorted(partitions))}
         self._progress: Any = context.Array("q", max(1, len(self._slots)), lock=False)
         self._stop: Any = context.Event()

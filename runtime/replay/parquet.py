@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from customer_timeline.runtime.files import FileUnusable
-from customer_timeline.runtime.replay.arrow import pa, pc, pq
+from customer_timeline.runtime.replay.arrow import alone, pa, pc, pq
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import LINE, spooled_tables
@@ -196,8 +196,7 @@ class _Files:
 
 
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
-    # Two processes share the processors already; Arrow's own threads would only take turns with them.
-    pa.set_cpu_count(1)
+    alone()
     if values_file(folder, partition).stat().st_size == 0:
         return 0, 0
     with pa.memory_map(str(values_file(folder, partition))) as values:

@@ -26,6 +26,7 @@ from customer_timeline.streams.decoding import recorded_header
 from customer_timeline.streams.log_reader import LogReader, LogRecord
 
 _CHECKPOINT_S: Final = 2.0
+_COLLECT_S: Final = 15.0
 _CHUNK: Final = 1_000
 # So many accepted records are remembered by their bytes: a channel that sends again does so soon.
 _REMEMBERED: Final = 50_000
@@ -98,7 +99,7 @@ def _go_on(
     taking = (_Records if stretch.records else _Events)(stretch, spool, codec)
     note = spool.note
     pace = _Pace(stretch.rate)
-    saved = time.monotonic()
+    saved = collected = time.monotonic()
     # Nothing here makes cycles but pydantic's errors, and those are few: collecting now and then is enough.
     gc.disable()
     try:
@@ -113,10 +114,12 @@ def _go_on(
                 pace.keep(len(chunk))
                 told(note.next_offset - stretch.first)
                 if time.monotonic() - saved > _CHECKPOINT_S:
-                    gc.collect(1)
-                    gc.freeze()  # what the codec remembers stays: it need not be looked at again
                     taking.checkpoint()
                     saved = time.monotonic()
+                if saved - collected > _COLLECT_S:
+                    gc.collect(1)
+                    gc.freeze()  # what the codec remembers stays: it need not be looked at again
+                    collected = saved
     finally:
         gc.enable()
     note.next_offset = max(stretch.until, stretch.first)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
-from customer_timeline.runtime.replay.crew import Crew, prepare
+from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
 from customer_timeline.runtime.replay.errors import NoSuchPartition, ReplayWithoutRoom
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
@@ -77,7 +77,6 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
     ReplayWithoutRoom and what `write` raises.
     """
     with work_folder(ways.output, from_start=ways.from_start) as folder, _room_in(folder):
-        prepare(columns=_DETAILS.get(question.to) == "columns")
         reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=ways.client)
         try:
             bounds = reader.bounds()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from replay_runs import CODEC, hard_log
 
 from customer_timeline.projections.choosing import choose, contested, entries_of
 from customer_timeline.projections.selection import Selection
-from customer_timeline.runtime.replay import parquet
+from customer_timeline.runtime.replay import gathering, parquet
 from customer_timeline.runtime.replay.errors import OtherReplay
 from customer_timeline.runtime.replay.folder import take_up
 from customer_timeline.runtime.replay.gathering import spooled_tables
@@ -82,9 +86,10 @@ def _read(
     stop_after: int | None = None,
     buckets: int = _BUCKETS,
     as_it_is: bool = False,
+    names: bool = True,
 ) -> bool:
     folder.mkdir(exist_ok=True)
-    stretch = Stretch(folder, 0, 0, len(records), Selection(), as_it_is, None, details, buckets, names=True)
+    stretch = Stretch(folder, 0, 0, len(records), Selection(), as_it_is, None, details, buckets, names=names)
     behind = [0]
     return read_stretch(
         stretch,
@@ -177,6 +182,50 @@ def test_a_part_of_the_index_stays_as_small_as_it_is_however_long_the_log_is() -
     assert buckets_for(65_536 * 10) == 10
     assert buckets_for(65_536 * 10 + 1) == 11
     assert buckets_for(10**12) == 65_536  # as many as two bytes of an id tell apart
+
+
+def test_what_is_made_of_an_event_makes_no_difference_to_which_record_counts(tmp_path: Path) -> None:
+    records = [
+        LogRecord(0, at, _FIRST_MS + at, sent.key, sent.value, sent.headers) for at, sent in enumerate(hard_log(8, 400))
+    ]
+    quick, whole = tmp_path / "quick", tmp_path / "whole"
+    assert _read(quick, records, "none", names=False)
+    assert _read(whole, records, "columns")
+    assert values_file(quick, 0).read_bytes() == values_file(whole, 0).read_bytes()
+    assert _entries(quick) == _entries(whole)
+    notes = read_note(quick, 0), read_note(whole, 0)
+    assert notes[0] is not None
+    assert notes[1] is not None
+    assert replace(notes[0], details=0, names=0) == replace(notes[1], details=0, names=0)
+    assert notes[0].dead_letters > 0
+
+
+def test_columns_are_the_same_however_many_values_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = _different_records(7, 400)
+    usual = tmp_path / "usual"
+    assert _read(usual, records, "columns")
+    for name, least in (("_PACKED_ROWS", 3), ("_WAITING_ROWS", 40), ("_WAITING_SPAN", 2_000)):
+        monkeypatch.setattr(gathering, name, least)
+        narrow = tmp_path / name
+        assert _read(narrow, records, "columns")
+        assert _rows(narrow) == _rows(usual)
+    assert len(list(spooled_tables(details_file(narrow, 0)))) > len(list(spooled_tables(details_file(usual, 0))))
+
+
+@given(st.lists(st.tuples(st.binary(max_size=5), st.text(max_size=5)), min_size=1))
+def test_texts_are_taken_from_between_others(parts: list[tuple[bytes, str]]) -> None:
+    content, places = b"", array("q")
+    for between, text in parts:
+        content += between
+        places.extend((len(content), len(content) + len(text.encode())))
+        content += text.encode()
+    column = pa.chunked_array([pa.FixedSizeListArray.from_arrays(pa.array(places, pa.int64()), 2)])
+    expected = [text for _, text in parts]
+    assert parquet.lines_at(pa.py_buffer(content), column).to_pylist() == expected
+    assert (
+        parquet.lines_at(pa.py_buffer(content), column.slice(len(parts) // 2)).to_pylist()
+        == expected[len(parts) // 2 :]
+    )
 
 
 def test_a_history_of_more_months_than_may_be_open_at_once_is_whole(
