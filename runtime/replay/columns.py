@@ -82,10 +82,9 @@ def columns_of(family: str) -> FamilyColumns:
             # Where two types of a family mean different things by one name, text can hold both.
             same = kinds.setdefault(column.name, column.type) == column.type
             kinds[column.name] = column.type if same else pa.string()
+    # The whole event is not the last: as long as a file of Parquet is open, it holds the pages of its last column.
     schema = pa.schema(
-        [pa.field(name, kind) for name, kind in (*FIXED, *PLACE)]
-        + [pa.field(name, kind) for name, kind in kinds.items()]
-        + [pa.field("event", pa.string())]
+        [pa.field(name, kind) for name, kind in (*FIXED, *kinds.items(), ("event", pa.string()), *PLACE)]
     )
     return FamilyColumns(schema, own)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import connection, parent_process
 from typing import Any, Final, TypeVar
 
@@ -67,12 +68,14 @@ class Crew:
         self._slots = {partition: slot for slot, partition in enumerate(sorted(partitions))}
         self._progress: Any = context.Array("q", max(1, len(self._slots)), lock=False)
         self._stop: Any = context.Event()
-        self._pool = ProcessPoolExecutor(
+        self._new_pool = partial(
+            ProcessPoolExecutor,
             jobs,
             mp_context=context,
             initializer=_begin,
             initargs=(settings, client, self._progress, self._stop, dict(self._slots)),
         )
+        self._pool = self._new_pool()
 
     def __enter__(self) -> Crew:
         return self
@@ -80,6 +83,11 @@ class Crew:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def refresh(self) -> None:
+        """Go on with new processes: what these remember of what they did is memory, and of no use for what follows."""
+        self._pool.shutdown()
+        self._pool = self._new_pool()
 
     def read(self, stretches: Iterable[Stretch], observe: Callable[[Mapping[int, int]], None]) -> None:
         """Read every stretch into its spool. `observe` is told how far each partition is."""

@@ -6,6 +6,7 @@ Light itself, so that a command can call `prepare` before it loads anything else
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from importlib.util import find_spec
 from multiprocessing import forkserver
@@ -22,6 +23,8 @@ def prepare(*, columns: bool) -> None:
 
     Calling it is no more than quicker, and its failures are those of the crew.
     """
+    # Arrow's own way with memory keeps what is free: each process would seem to grow with the log.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     context = multiprocessing.get_context(START)
     # Where pyarrow is missing, the command says so in its own time.
     columns = columns and find_spec("pyarrow") is not None

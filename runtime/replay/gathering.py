@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from customer_timeline.runtime.replay.arrow import alone, pa, pc
+from customer_timeline.runtime.replay.arrow import pa, pc
 from customer_timeline.runtime.replay.columns import FIXED, PLACE, columns_of, family_of, texts
 from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
 
@@ -37,7 +37,6 @@ class Gathering:
     """A `Keeper` of columns."""
 
     def __init__(self) -> None:
-        alone()
         self._common = _Common()
         self._own: dict[str, _Own] = {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from customer_timeline.runtime.files import FileUnusable
-from customer_timeline.runtime.replay.arrow import alone, pa, pc, pq
+from customer_timeline.runtime.replay.arrow import pa, pc, pq
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.gathering import LINE, spooled_tables
@@ -42,6 +42,7 @@ def write_parquet(
     what says so.
     """
     beside = fresh_folder(folder / "parquet")
+    crew.refresh()
     written = crew.begin(_write, [(folder, beside, number, found) for number, found in sorted(holes.items())])
     found = persons()
     _write_people(found.person_of, beside / PEOPLE)
@@ -134,9 +135,7 @@ class _Files:
 
     def close(self) -> None:
         """Write what waits, and end the files."""
-        for key in sorted(self._rows):
-            self._write(key)
-        for key in list(self._writers):
+        for key in sorted(self._rows.keys() | self._writers.keys()):
             self._end(key)
 
     def _write(self, key: tuple[str, str]) -> None:
@@ -164,6 +163,8 @@ class _Files:
         )
 
     def _end(self, key: tuple[str, str]) -> None:
+        if key in self._rows:
+            self._write(key)
         self._writers.pop(key).close()
         self.size += self._path(key).stat().st_size
 
@@ -196,7 +197,8 @@ class _Files:
 
 
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
-    alone()
+    # Two processes share the processors already; Arrow's own threads would only take turns with them.
+    pa.set_cpu_count(1)
     if values_file(folder, partition).stat().st_size == 0:
         return 0, 0
     with pa.memory_map(str(values_file(folder, partition))) as values:
