@@ -19,6 +19,7 @@ from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 from customer_timeline.schemas.envelope import EVENT_NAMESPACE, event_id, shown_identity
 from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.schemas.faults import refuse_invalid
 from customer_timeline.schemas.rejection import showable_type
 from customer_timeline.schemas.storable import refuse_unstorable
 
@@ -125,9 +126,10 @@ class Repairer:
         return repair._replace(decoded=stored, stands_at=(found.partition, found.offset))
 
     async def checked(self, repaired: dict[str, Any], new_id: bool, stored: int | None, now: datetime) -> Repair:
-        """The event to publish, checked as publishing checks it. Raises InvalidEvent."""
+        """The event to publish, checked as publishing checks it. Raises InvalidEvent, of all that is invalid."""
         # Plain ASCII: half a surrogate pair is written as an escape, which the codec refuses by name.
         document = json.dumps(repaired).encode()
+        refuse_invalid(self._codec, document)
         parsed = self._codec.parse(document)
         refuse_unstorable(document, showable_type(parsed.type))
         decoded = self._codec.decode(self._codec.encode(parsed), appended_at=now)

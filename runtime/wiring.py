@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from customer_timeline.runtime.interrupts import aside
 from customer_timeline.runtime.settings import Settings
 
 SET_SUFFIXES: Mapping[str, str] = MappingProxyType({"live": "", "old": "_old", "rebuild": "_rebuild"})
@@ -68,7 +69,7 @@ def identifier_space(settings: Settings) -> IdentifierSpace:
 
 
 def publisher(settings: Settings) -> Publisher:
-    """Appends events to the log; connects at once. Close it, or use it in a `with`.
+    """Appends events to the log; connects at once, which Ctrl-C ends. Close it, or use it in a `with`.
 
     Raises PackageMissing where the settings ask for a client that is not installed.
     """
@@ -76,7 +77,8 @@ def publisher(settings: Settings) -> Publisher:
     if settings.publisher == "confluent" or (settings.publisher == "auto" and find_spec("confluent_kafka")):
         from customer_timeline.producers.confluent_publisher import ConfluentPublisher
 
-        return ConfluentPublisher(*where)
+        # librdkafka lets no signal through while it waits for Kafka to answer.
+        return aside(lambda: ConfluentPublisher(*where))
     from customer_timeline.producers.publisher import KafkaPublisher
 
     return KafkaPublisher(*where)

@@ -201,6 +201,11 @@ class Codec:
         }
         return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).digest()
 
+    def unknown_channel(self, type_name: str, field: str) -> InvalidEvent:
+        """What is wrong with an event of this type whose `field` names a channel that this deployment does not have."""
+        detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
+        return InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=type_name, field=f"data.{field}")
+
     # Reading
 
     def _read(self, value: bytes | None) -> Event[Any]:
@@ -256,18 +261,14 @@ class Codec:
                 detail = "expected a channel, because the event names a customer"
                 raise InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field="data.channel")
         elif channel not in self.channels:
-            raise self._unknown_channel(event, "channel")
+            raise self.unknown_channel(event.type, "channel")
         for field in data.channel_fields:
             if (named := getattr(data, field)) is not None and named not in self.channels:
-                raise self._unknown_channel(event, field)
+                raise self.unknown_channel(event.type, field)
         least = data.least_revision
         if event.revision < least:
             detail = f"expected at least {least}: it must be higher than that of the event it retracts"
             raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="revision")
-
-    def _unknown_channel(self, event: Event[Any], field: str) -> InvalidEvent:
-        detail = f"expected one of {', '.join(sorted(self.channels))} (more by the setting extra_channels)"
-        return InvalidEvent(RejectionReason.INVALID_FIELD, detail, type=event.type, field=f"data.{field}")
 
     def _when(self, event: Event[Any], appended_at: datetime, recorded_header: str | None) -> tuple[datetime, datetime]:
         """When the log first took the event in, and when it happened."""

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from customer_timeline.schemas.errors import InvalidEvent, RejectionReason
 
@@ -39,17 +40,32 @@ def from_validation(error: ValidationError, type_name: object, *, tagged: bool) 
 
     `tagged`: the validator told types apart, so every location begins with the type.
     """
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    shown = showable_type(type_name)
-    if first["type"] == "json_invalid":
-        return InvalidEvent(RejectionReason.NOT_JSON, first["msg"], type=shown)
-    location = first["loc"][1:] if tagged else first["loc"]
+    return _rejection(_errors(error)[0], showable_type(type_name), tagged=tagged)
+
+
+def further(first: InvalidEvent) -> list[InvalidEvent]:
+    """What pydantic found wrong beside what `from_validation` made of it; nothing where something else was wrong."""
+    error = first.__cause__
+    if not isinstance(error, ValidationError):
+        return []
+    # No attribute of the envelope is named like a type.
+    return [_rejection(one, first.type, tagged=one["loc"][:1] == (first.type,)) for one in _errors(error)[1:]]
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _rejection(found: ErrorDetails, shown: str | None, *, tagged: bool) -> InvalidEvent:
+    if found["type"] == "json_invalid":
+        return InvalidEvent(RejectionReason.NOT_JSON, found["msg"], type=shown)
+    location = found["loc"][1:] if tagged else found["loc"]
     if not location:
         detail = "expected one JSON object, a CloudEvent in structured mode"
         return InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=shown)
     inside_data = location[0] == "data" and len(location) > 1
     reason = RejectionReason.INVALID_FIELD if inside_data else RejectionReason.INVALID_ENVELOPE
-    return InvalidEvent(reason, first["msg"], type=shown, field=_path(location))
+    return InvalidEvent(reason, found["msg"], type=shown, field=_path(location))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -74,6 +74,10 @@ class LogUnreadable(CustomerTimelineError):  # noqa: N818
         return (LogUnreadable, (self.topic, self.partition, self.position, self.cause_name))
 
 
+def _nothing() -> None:
+    pass
+
+
 class LogReader(Protocol):
     """Reads one topic. Used by one thread at a time, and by the process that made it."""
 
@@ -81,11 +85,14 @@ class LogReader(Protocol):
         """Where every partition begins and ends now. Raises LogUnreachable or LogMissing."""
         ...
 
-    def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
+    def read(
+        self, partition: int, start: int, until: int, *, while_silent: Callable[[], None] = _nothing
+    ) -> Iterator[Sequence[LogRecord]]:
         """The records of a partition from `start` (inclusive) to `until` (exclusive), in order, in batches.
 
         None is empty. Positions that hold no record (markers of transactions) are passed over. Ends early only by
-        LogUnreachable or LogUnreadable. One stretch at a time: a new one ends the one before.
+        LogUnreachable or LogUnreadable. One stretch at a time: a new one ends the one before. `while_silent` is called
+        every half second in which nothing comes; what it raises ends the reading, which would wait for a minute.
         """
         ...
 
@@ -169,7 +176,9 @@ class ConfluentLogReader:
             for partition in sorted(found.partitions)
         }
 
-    def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
+    def read(
+        self, partition: int, start: int, until: int, *, while_silent: Callable[[], None] = _nothing
+    ) -> Iterator[Sequence[LogRecord]]:
         """See `LogReader.read`."""
         from confluent_kafka import TopicPartition
 
@@ -186,7 +195,9 @@ class ConfluentLogReader:
                     yield batch
                 if batch or at >= until:
                     answered = time.monotonic()
-                elif time.monotonic() - answered > _STALLED_S:
+                    continue
+                while_silent()
+                if time.monotonic() - answered > _STALLED_S:
                     raise LogUnreachable(self._bootstrap, _STALLED_S)
         finally:
             if self._consumer is not None:  # closed while somebody was reading
@@ -270,7 +281,9 @@ class KafkaLogReader:
             raise LogUnreachable(self._bootstrap, _ANSWER_S) from exc
         return {place.partition: Bounds(first[place], end[place]) for place in places}
 
-    def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
+    def read(
+        self, partition: int, start: int, until: int, *, while_silent: Callable[[], None] = _nothing
+    ) -> Iterator[Sequence[LogRecord]]:
         """See `LogReader.read`."""
         from kafka import TopicPartition
         from kafka.errors import KafkaError
@@ -297,8 +310,10 @@ class KafkaLogReader:
                 yield batch
             if batch or stands != at:
                 answered = time.monotonic()
-            elif time.monotonic() - answered > _STALLED_S:
-                raise LogUnreachable(self._bootstrap, _STALLED_S)
+            else:
+                while_silent()
+                if time.monotonic() - answered > _STALLED_S:
+                    raise LogUnreachable(self._bootstrap, _STALLED_S)
             at = stands
 
     def close(self) -> None:

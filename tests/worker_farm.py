@@ -153,6 +153,7 @@ def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE
 def _serve() -> None:
     """The process that forks: everything is imported, nothing is connected."""
     import customer_timeline.projections.postgres.journal
+    import customer_timeline.runtime.cli.app
     import customer_timeline.runtime.cli.main as cli
     import customer_timeline.runtime.worker
     import customer_timeline.streams.app

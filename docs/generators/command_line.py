@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer.main import get_command
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from docs.generators.markdown import page as markdown_page
 from docs.generators.markdown import table
 

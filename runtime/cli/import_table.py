@@ -19,6 +19,7 @@ from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import STANDARD_INPUT, FileUnusable, SideFile, opened, size_of
+from customer_timeline.runtime.giving_up import close_without_patience
 from customer_timeline.runtime.import_report import print_report
 from customer_timeline.runtime.interrupts import between_events
 from customer_timeline.runtime.record_progress import shown_step
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from customer_timeline.producers.tables.mapping import Mapping
     from customer_timeline.producers.tables.report import ImportReport
     from customer_timeline.producers.tables.resume import ImportState
-
-_DRAIN_AFTER_INTERRUPT_S = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -147,8 +146,8 @@ class _Import:
             run.run(rows)
         except (KeyboardInterrupt, CustomerTimelineError) as exc:
             if publisher is not None:
-                with contextlib.suppress(CustomerTimelineError):  # the count below says what was not delivered
-                    publisher.close(_DRAIN_AFTER_INTERRUPT_S)
+                close_without_patience(publisher)  # the count below says what was not delivered
+                with contextlib.suppress(CustomerTimelineError):
                     if state is not None and publisher.counts.acknowledged == publisher.counts.accepted:
                         state.save(max(run.published_rows, run.published_before))
             self._tell(run, publisher, started, interrupted=isinstance(exc, KeyboardInterrupt))

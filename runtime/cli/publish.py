@@ -18,6 +18,7 @@ from customer_timeline.runtime import wiring
 from customer_timeline.runtime.clock import SystemClock
 from customer_timeline.runtime.confirming import PUBLISHING
 from customer_timeline.runtime.files import SideFile, opened, size_of
+from customer_timeline.runtime.giving_up import close_without_patience
 from customer_timeline.runtime.interrupts import between_events
 from customer_timeline.runtime.record_progress import shown_step
 from customer_timeline.runtime.settings import load_settings
@@ -26,8 +27,6 @@ from customer_timeline.schemas.errors import CustomerTimelineError, InvalidEvent
 if TYPE_CHECKING:
     from customer_timeline.producers.importing import ImportProgress, Line
     from customer_timeline.producers.protocol import Publisher
-
-_DRAIN_AFTER_INTERRUPT_S = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -68,6 +67,7 @@ class _Import:
         self.as_json = as_json
         self.progress: ImportProgress = ImportProgress()
         self.published = 0
+        self.unacknowledged = 0
         self.token: str | None = None
         self.interrupted = False
         self.seconds = 0.0
@@ -106,21 +106,22 @@ class _Import:
 
     def _stop(self, publisher: Publisher | None, started: float) -> None:
         if publisher is not None:
-            with contextlib.suppress(CustomerTimelineError):  # the count below says what was not delivered
-                publisher.close(_DRAIN_AFTER_INTERRUPT_S)
+            close_without_patience(publisher)  # the count below says what was not delivered
         self._account(publisher, started)
         self.report(sys.stdout if self.as_json else sys.stderr)
         print("Run the same command again to go on: what is published already changes nothing.", file=sys.stderr)
 
     def _account(self, publisher: Publisher | None, started: float) -> None:
         if publisher is not None:
-            self.published = publisher.counts.acknowledged
+            counts = publisher.counts
+            self.published, self.unacknowledged = counts.acknowledged, counts.accepted - counts.acknowledged
             self.token = None if publisher.token is None else str(publisher.token)
         self.seconds = time.monotonic() - started
 
     def summary(self) -> dict[str, Any]:
         """What `--json` prints. `published` counts what Kafka acknowledged; `valid` what passed the check.
 
+        `unacknowledged` counts what was handed to Kafka and not acknowledged: it may be in the log or not.
         `token` stands for the positions of what was published, for reads that must see it.
         """
         rejected = self.progress.rejected_lines
@@ -129,6 +130,7 @@ class _Import:
             "read": self.progress.read,
             "valid": self.progress.accepted,
             "published": self.published,
+            "unacknowledged": self.unacknowledged,
             "token": self.token,
             "rejected": rejected,
             "reasons": dict(sorted(self.progress.rejected.items())),
@@ -150,6 +152,9 @@ class _Import:
         stopped = f"Stopped at line {told['last_line']:,}. " if self.interrupted else ""
         speed = f"{told['seconds']:.1f} s, {told['events_per_second']:,} lines/s"
         print(f"{stopped}Read {told['read']:,}: {done}, {told['rejected']:,} rejected ({speed}).", file=stream)
+        if told["unacknowledged"]:
+            more = f"{told['unacknowledged']:,} more were handed over, and Kafka has not acknowledged them"
+            print(f"{more}: they may be in the log or not.", file=stream)
         if told["token"]:
             print(f"Position token: {told['token']}", file=stream)
         if told["rejected"]:

@@ -148,12 +148,12 @@ def drop_command(
     from customer_timeline.runtime.rebuild.switching import drop, droppable
 
     settings = load_settings()
+    one = _looked(lambda: droppable(settings))
     if not yes:
-        one = droppable(settings)
-        which = "that is not live" if one is None else f"in {one.schema}, {one.role}, {in_megabytes(one.size)}"
+        which = f"in {one.schema}, {one.role}, {in_megabytes(one.size)}"
         typer.confirm(f"Drop the set of tables {which}?", abort=True, err=True)
-    dropped = _exchanged(lambda: drop(settings))
-    print(json.dumps({"dropped": dropped.schema}) if as_json else f"Dropped the {dropped.role} set ({dropped.schema}).")
+    _exchanged(lambda: drop(settings, one))
+    print(json.dumps({"dropped": one.schema}) if as_json else f"Dropped the {one.role} set ({one.schema}).")
 
 
 def _print_switched(done: Switched, as_json: bool) -> None:
@@ -164,18 +164,24 @@ def _print_switched(done: Switched, as_json: bool) -> None:
 
 
 def _print_status(settings: Settings, as_json: bool) -> None:
-    from customer_timeline.runtime.interrupts import aside, stoppable
     from customer_timeline.runtime.rebuild.sets import statuses
     from customer_timeline.runtime.rebuild.text import status_lines
-    from customer_timeline.runtime.record_progress import shown_step
 
-    with stoppable("Nothing was changed."), shown_step("reading"):
-        found: list[SetStatus] = aside(lambda: statuses(settings))
+    found: list[SetStatus] = _looked(lambda: statuses(settings))
     if as_json:
         print(json.dumps({"sets": [one._asdict() for one in found]}))
         return
     for line in status_lines(found):
         print(line)
+
+
+def _looked(look: Callable[[], Done]) -> Done:
+    """What a look at the sets gives."""
+    from customer_timeline.runtime.interrupts import aside, stoppable
+    from customer_timeline.runtime.record_progress import shown_step
+
+    with stoppable("Nothing was changed."), shown_step("reading"):
+        return aside(look)
 
 
 def _exchanged(exchange: Callable[[], Done]) -> Done:

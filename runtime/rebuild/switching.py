@@ -22,8 +22,10 @@ from customer_timeline.runtime.rebuild.sets import (
     exists,
     missing,
     schema_of,
+    size_of,
     statuses,
     transaction,
+    workers_of,
 )
 from customer_timeline.runtime.settings import Settings
 
@@ -37,6 +39,7 @@ _WRITERS_MS: Final = 15_000
 # Every read begins with this table (projections.postgres.pool). Once it is locked, nobody who reads holds another one;
 # in any other order a read that holds one and waits for the next, and the switch, would wait for each other.
 _GATE: Final = "identifier"
+_MEANWHILE: Final = "Somebody else switched or dropped a set meanwhile: nothing was changed."
 
 
 class Switched(NamedTuple):
@@ -86,35 +89,59 @@ def rollback(settings: Settings, *, max_lag: int, force: bool, timeout_s: float 
     return _exchange(settings, (("live", "rebuild"), ("old", "live")), timeout_s)
 
 
-def droppable(settings: Settings) -> SetStatus | None:
-    """The set that `drop` would drop; None where there is none, or it was killed while it was made."""
-    sets = {one.role: one for one in statuses(settings)}
-    return sets.get("old") or sets.get("rebuild")
+def droppable(settings: Settings) -> SetStatus:
+    """The set that may go: the old one, or else the rebuild. Raises RebuildError where there is neither.
 
-
-def drop(settings: Settings) -> SetStatus:
-    """Drop the old set, or else the rebuild. Raises RebuildError where there is neither, or workers hold it."""
+    One that was killed while it was made has no description yet: its `set_id` is empty.
+    """
     sets = {one.role: one for one in statuses(settings)}
+    roles: tuple[Role, ...] = ("old", "rebuild")
     with transaction(settings) as cursor:
-        roles: tuple[Role, ...] = ("old", "rebuild")
-        role = next((role for role in roles if exists(cursor, schema_of(settings, role))), None)
-        if role is None:
-            raise RebuildError("There is no set to drop: neither an old one nor a rebuild.")
-        schema = schema_of(settings, role)
-        # One that was killed while it was made has no description yet.
-        found = sets.get(role) or SetStatus(role, schema, "", None, {}, (), 0, 0, False, None)
-        if found.workers:
-            told = ", ".join(map(str, found.workers))
-            raise RebuildError(f"Workers still follow with the set in {schema} (partitions {told}): stop them first.")
+        for role in roles:
+            schema = schema_of(settings, role)
+            if exists(cursor, schema):
+                size = size_of(cursor, schema)
+                return sets.get(role) or SetStatus(role, schema, "", None, {}, (), size, 0, False, None)
+    raise RebuildError("There is no set to drop: neither an old one nor a rebuild.")
+
+
+def drop(settings: Settings, chosen: SetStatus) -> None:
+    """Drop this set, as `droppable` gave it.
+
+    Raises RebuildError where its schema holds another set by now, or none; where workers hold it, or it is filled.
+    """
+    with transaction(settings) as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(hashtextextended('customer-timeline rebuild ' || %s, 0))",
             [settings.database_schema],
         )
-        if role == "rebuild" and cursor.fetchone() != (True,):
+        if chosen.role == "rebuild" and cursor.fetchone() != (True,):
             raise RebuildError("A process still fills the rebuild: stop it first.")
         cursor.execute("SET LOCAL lock_timeout = '5s'")
-        cursor.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
-    return found
+        _keep_in_place(cursor, chosen)
+        if chosen.set_id and (workers := _workers(cursor, chosen.schema)):
+            told = ", ".join(map(str, workers))
+            raise RebuildError(
+                f"Workers still follow with the set in {chosen.schema} (partitions {told}): stop them first."
+            )
+        cursor.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(chosen.schema)))
+
+
+def _keep_in_place(cursor: Cursor, chosen: SetStatus) -> None:
+    """Let nobody rename the set until the transaction ends. Raises RebuildError where it has gone from its schema."""
+    cursor.execute("SELECT to_regclass(quote_ident(%s) || '.view_set') IS NOT NULL", [chosen.schema])
+    found = ""
+    if cursor.fetchone() == (True,):
+        # A switch begins with the same lock.
+        _locked(cursor, [SQL("{}.view_set").format(Identifier(chosen.schema))], "its workers")
+        found = _set_id(cursor, chosen.schema)
+    if found != chosen.set_id or not exists(cursor, chosen.schema):
+        raise RebuildError(_MEANWHILE)
+
+
+def _workers(cursor: Cursor, schema: str) -> tuple[int, ...]:
+    cursor.execute(SQL("SET LOCAL search_path TO {}").format(Identifier(schema)))
+    return workers_of(cursor)
 
 
 def behind(one: SetStatus, other: SetStatus) -> int:
@@ -170,7 +197,7 @@ def _locked(cursor: Cursor, tables: list[Composable], who: str, mode: str = "ACC
     except errors.LockNotAvailable as exc:
         raise RebuildError(f"The set could not be locked: {who} did not let go in time. Nothing was changed.") from exc
     except errors.UndefinedTable as exc:
-        raise RebuildError("Somebody else switched or dropped a set meanwhile: nothing was changed.") from exc
+        raise RebuildError(_MEANWHILE) from exc
 
 
 def _lock_out_readers(cursor: Cursor, schemas: list[str], timeout_s: float) -> tuple[int, float]:

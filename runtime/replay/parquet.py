@@ -136,7 +136,8 @@ class _Files:
     def close(self) -> None:
         """Write what waits, and end the files."""
         for key in sorted(self._rows.keys() | self._writers.keys()):
-            self._end(key)
+            if key in self._rows or key in self._writers:  # else it had to make room for another
+                self._end(key)
 
     def _write(self, key: tuple[str, str]) -> None:
         schema = columns_of(key[0]).schema

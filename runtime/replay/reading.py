@@ -88,6 +88,10 @@ def read_stretch(stretch: Stretch, reader: LogReader, codec: Codec, told: Told, 
         spool.close()
 
 
+class _Stopped(Exception):  # noqa: N818 - no error: the reading is left where it is
+    """Somebody asked for the end."""
+
+
 def _go_on(
     stretch: Stretch,
     spool: PartitionSpool,
@@ -100,17 +104,20 @@ def _go_on(
     note = spool.note
     pace = _Pace(stretch.rate)
     saved = collected = time.monotonic()
+
+    def unless_stopped() -> None:
+        if stopped():
+            raise _Stopped
+
     # Nothing here makes cycles but pydantic's errors, and those are few: collecting now and then is enough.
     gc.disable()
     try:
-        for batch in reader.read(stretch.partition, note.next_offset, stretch.until):
+        for batch in reader.read(stretch.partition, note.next_offset, stretch.until, while_silent=unless_stopped):
             for chunk in _chunks(batch, stretch.rate):
                 taking.take(chunk)
                 note.records += len(chunk)
                 note.next_offset = chunk[-1].offset + 1
-                if stopped():
-                    taking.checkpoint()
-                    return
+                unless_stopped()
                 pace.keep(len(chunk))
                 told(note.next_offset - stretch.first)
                 if time.monotonic() - saved > _CHECKPOINT_S:
@@ -120,6 +127,9 @@ def _go_on(
                     gc.collect(1)
                     gc.freeze()  # what the codec remembers stays: it need not be looked at again
                     collected = saved
+    except _Stopped:
+        taking.checkpoint()
+        return
     finally:
         gc.enable()
     note.next_offset = max(stretch.until, stretch.first)

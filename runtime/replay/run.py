@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime import wiring
+from customer_timeline.runtime.interrupts import aside
 from customer_timeline.runtime.replay.crew import Crew
 from customer_timeline.runtime.replay.deciding import Decided, decide, events_left
 from customer_timeline.runtime.replay.errors import NoSuchPartition, ReplayWithoutRoom
@@ -20,7 +21,8 @@ from customer_timeline.runtime.replay.people import TELLING
 from customer_timeline.runtime.replay.reading import Details, Stretch
 from customer_timeline.runtime.replay.spool import Lost, read_note
 from customer_timeline.runtime.settings import Settings
-from customer_timeline.streams.log_reader import Bounds, Client, open_log
+from customer_timeline.schemas.errors import CustomerTimelineError
+from customer_timeline.streams.log_reader import Bounds, Client, LogReader, open_log
 from customer_timeline.streams.topic_identity import TopicIdentity
 
 
@@ -77,9 +79,10 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
     ReplayWithoutRoom and what `write` raises.
     """
     with work_folder(ways.output, from_start=ways.from_start) as folder, _room_in(folder):
-        reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=ways.client)
+        # librdkafka lets no signal through while it waits for Kafka. A reader that still waits is left to the process's
+        # end: to close it meanwhile would take from under the other thread what it works with.
+        reader, bounds = aside(lambda: _opened(settings, ways.client))
         try:
-            bounds = reader.bounds()
             work = take_up(folder, _asked(settings, question), _chosen(bounds, question))
             jobs = max(1, min(ways.jobs or os.cpu_count() or 1, len(work.bounds)))
             with Crew(settings, ways.client, jobs, work.bounds) as crew:
@@ -91,6 +94,15 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
         finally:
             reader.close()
         return _outcome(work, decided, written)
+
+
+def _opened(settings: Settings, client: Client) -> tuple[LogReader, Mapping[int, Bounds]]:
+    reader = open_log(settings.kafka_bootstrap, settings.touchpoints_topic, client=client)
+    try:
+        return reader, reader.bounds()
+    except CustomerTimelineError:
+        reader.close()
+        raise
 
 
 @contextmanager

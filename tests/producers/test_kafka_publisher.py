@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -20,6 +18,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.errors import InvalidReplicationFactorError
 from published_log import CODEC, read_log, viewed
+from silent_broker import silent
 
 from customer_timeline.producers.confluent_publisher import ConfluentPublisher
 from customer_timeline.producers.delivery import PublisherOptions
@@ -74,24 +73,6 @@ def is_made(admin: KafkaAdminClient, topic: str) -> bool:
     except InvalidReplicationFactorError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def silent(broker: EmbeddedKafka) -> Iterator[None]:
-    """The broker answers nobody: its process is stopped, its connections stay."""
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        # The signal is on its way; until it has reached every thread, one of them may answer once more.
-        wait_until(lambda: stopped(broker.pid))
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
-
-
-def stopped(pid: int) -> bool:
-    """Whether every thread of the process stands still."""
-    states = [task.read_text().rsplit(")", 1)[1].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return set(states) <= {"T", "t"}
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 60) -> None:

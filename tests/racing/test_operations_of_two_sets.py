@@ -162,6 +162,18 @@ def sets(database: str) -> TwoSets:
 
 
 @contextlib.contextmanager
+def of_two_workers(
+    sets: TwoSets, first: Role, step: str
+) -> Iterator[tuple[Pause, OperationsJournal, OperationsJournal]]:
+    """The journal of the `first` set, which pauses at the step, and that of the other set, which does not."""
+    pause = Pause(step)
+    second: Role = "rebuild" if first == "live" else "live"
+    slow, quick = sets.journal(first, pause), sets.journal(second)
+    with contextlib.closing(slow), contextlib.closing(quick):
+        yield pause, slow, quick
+
+
+@contextlib.contextmanager
 def held(journal: OperationsJournal, pause: Pause, record: OperationRecord) -> Iterator[Callable[[], object]]:
     """The journal stays at the step of its pause for the body; what it gives afterwards."""
     with ThreadPoolExecutor(1) as thread:
@@ -179,16 +191,13 @@ def held(journal: OperationsJournal, pause: Pause, record: OperationRecord) -> I
 def test_a_set_does_not_wait_for_the_other_in_the_middle_of_the_same_operation(
     sets: TwoSets, first: Role, kind: OperationKind, step: str
 ) -> None:
-    pause, record = Pause(step), sets.operation(kind)
-    second: Role = "rebuild" if first == "live" else "live"
-    slow, quick = sets.journal(first, pause), sets.journal(second)
-    with held(slow, pause, record) as ended:
-        told = quick.operate(record)  # not tried again: it must not even be refused
-        assert quick.operate(record) is None
-    assert ended() == told is not None
-    sets.check(kind, first, second)
-    slow.close()
-    quick.close()
+    record = sets.operation(kind)
+    with of_two_workers(sets, first, step) as (pause, slow, quick):
+        with held(slow, pause, record) as ended:
+            told = quick.operate(record)  # not tried again: it must not even be refused
+            assert quick.operate(record) is None
+        assert ended() == told is not None
+        sets.check(kind, "live", "rebuild")
 
 
 @pytest.mark.parametrize(("kind", "step"), MOMENTS)
@@ -213,21 +222,18 @@ def test_both_sets_at_the_same_step_at_once_end_alike(sets: TwoSets, kind: Opera
 def test_a_switch_in_the_middle_of_an_operation_leaves_each_worker_with_its_set(
     sets: TwoSets, first: Role, kind: OperationKind, step: str
 ) -> None:
-    pause, record = Pause(step), sets.operation(kind)
-    second: Role = "rebuild" if first == "live" else "live"
-    slow, quick = sets.journal(first, pause), sets.journal(second)
-    with ThreadPoolExecutor(1) as thread, held(slow, pause, record) as ended:
-        switching = thread.submit(switch, sets.settings, max_lag=0, force=True, timeout_s=DEADLINE_S)
-        until(lambda: _waits(sets.url), "the switch waits for the operation")
-        pause.go.set()
-        told = ended()
-        switching.result(2 * DEADLINE_S)
-    # What was the rebuild is live by now, and the worker of each set finds it under its new name.
-    assert applied(quick, record) == told is not None
-    assert applied(slow, record) is None
-    sets.check(kind, "live", "old")
-    slow.close()
-    quick.close()
+    record = sets.operation(kind)
+    with of_two_workers(sets, first, step) as (pause, slow, quick):
+        with ThreadPoolExecutor(1) as thread, held(slow, pause, record) as ended:
+            switching = thread.submit(switch, sets.settings, max_lag=0, force=True, timeout_s=DEADLINE_S)
+            until(lambda: _waits(sets.url), "the switch waits for the operation")
+            pause.go.set()
+            told = ended()
+            switching.result(2 * DEADLINE_S)
+        # What was the rebuild is live by now, and the worker of each set finds it under its new name.
+        assert applied(quick, record) == told is not None
+        assert applied(slow, record) is None
+        sets.check(kind, "live", "old")
 
 
 def _waits(url: str) -> bool:

@@ -124,11 +124,43 @@ def test_a_set_is_not_switched_before_it_was_verified_unless_forced(settings: Se
         making.make(settings, force=False, told=silent)
     rollback(settings, max_lag=0, force=False)
     assert [one.role for one in statuses(settings)] == ["live", "rebuild"]
-    before = droppable(settings)
-    assert before is not None
-    assert before == drop(settings)
+    drop(settings, droppable(settings))
     assert [one.role for one in statuses(settings)] == ["live"]
-    assert droppable(settings) is None
+    with pytest.raises(RebuildError, match="no set to drop"):
+        droppable(settings)
+
+
+def test_no_set_is_dropped_but_the_one_that_was_chosen(settings: Settings) -> None:
+    def again(*, gone: SetStatus) -> None:
+        before = [(one.role, one.set_id) for one in statuses(settings)]
+        with pytest.raises(RebuildError, match="nothing was changed"):
+            drop(settings, gone)
+        assert [(one.role, one.set_id) for one in statuses(settings)] == before
+
+    made(settings)
+    rebuild = droppable(settings)
+    switch(settings, max_lag=0, force=True)
+    again(gone=rebuild)  # it is live by now
+    old = droppable(settings)
+    assert (rebuild.role, old.role) == ("rebuild", "old")
+    rollback(settings, max_lag=0, force=True)
+    again(gone=old)
+    drop(settings, droppable(settings))
+    made(settings)
+    again(gone=rebuild)  # another one has its name
+
+
+def test_a_set_that_was_killed_while_it_was_made_is_dropped_unless_it_was_finished(settings: Settings) -> None:
+    rebuild = schema_of(settings, "rebuild")
+    with closing(wiring.connect(settings)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {rebuild}")
+    unfinished = droppable(settings)
+    assert (unfinished.role, unfinished.set_id) == ("rebuild", "")
+    drop(settings, unfinished)
+    assert rows(settings, "SELECT FROM pg_namespace WHERE nspname = %s", rebuild) == []
+    made(settings)
+    with pytest.raises(RebuildError, match="nothing was changed"):
+        drop(settings, unfinished)
 
 
 def test_a_long_read_makes_the_switch_give_up_and_change_nothing(settings: Settings) -> None:
@@ -154,7 +186,7 @@ def test_a_writer_goes_on_with_its_set_whatever_its_name(settings: Settings) -> 
         pin.check(cursor)
         cursor.execute("SELECT current_schema()")
         assert cursor.fetchone() == (schema_of(settings, "old"),)
-    drop(settings)
+    drop(settings, droppable(settings))
     with pytest.raises(RefusedError, match="was dropped"):
         pin.connect()
 

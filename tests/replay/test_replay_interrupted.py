@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from replay_runs import COMMAND, environment, expected, fill, hard_log, replay
 from worker_farm import until
+
+from customer_timeline.runtime.embedded import EmbeddedKafka
+from customer_timeline.runtime.interrupts import Interrupted, interruptible
+from customer_timeline.runtime.replay import run
+from customer_timeline.runtime.settings import Settings
 
 TOPIC = "replay-interrupted"
 
@@ -25,11 +32,11 @@ def test_stops_however_often_it_is_told_to_and_goes_on_later(
     for attempt in range(len(numbers) ** 2):
         output = tmp_path / f"{attempt}.ndjson"
         words = ("--to", "ndjson", "--output", str(output))
-        with subprocess.Popen([*COMMAND, "replay", *words, "--max-rate", "20"], env=environ) as run:
+        with subprocess.Popen([*COMMAND, "replay", *words, "--max-rate", "20"], env=environ) as running:
             until(lambda output=output: _reads(output), "it reads")  # type: ignore[misc]
             for number in numbers:
-                run.send_signal(number)
-            assert run.wait(60) == 130
+                running.send_signal(number)
+            assert running.wait(60) == 130
         assert not output.exists()
     _, told = replay(environ, *words)
     assert told["resumed"]
@@ -58,6 +65,66 @@ def test_a_disk_that_is_full_is_told_and_the_replay_goes_on_once_there_is_room(k
         assert not output.exists()
     replay(environ, *words)
     assert output.read_bytes().splitlines() == expected(records)
+
+
+# Runs the command; Kafka, whose process is the first word, falls silent before the log is read.
+_SILENCING = """
+import os, signal, sys
+from customer_timeline.runtime.cli.main import main
+from customer_timeline.runtime.replay import run
+broker, crew = int(sys.argv.pop(1)), run.Crew
+def silencing(*given):
+    os.kill(broker, signal.SIGSTOP)
+    return crew(*given)
+run.Crew = silencing
+main()
+"""
+
+
+def test_stops_while_kafka_is_silent_and_goes_on_once_it_speaks(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    records = fill(own_kafka.bootstrap, TOPIC, hard_log(7, 300))
+    environ = {**os.environ, **environment(own_kafka.bootstrap, TOPIC)}
+    output = tmp_path / "events.ndjson"
+    words = ("--to", "ndjson", "--output", str(output))
+    command = [sys.executable, "-c", _SILENCING, str(own_kafka.pid), "replay", *words]
+    with subprocess.Popen(command, env=environ) as running:
+        try:
+            until(lambda: _reads(output), "it reads")
+            running.send_signal(signal.SIGINT)
+            assert running.wait(50) == 130  # of itself it would find out after a minute
+        finally:
+            running.kill()
+            os.kill(own_kafka.pid, signal.SIGCONT)
+    replay(environ, *words)
+    assert output.read_bytes().splitlines() == expected(records)
+
+
+def test_ctrl_c_is_heard_while_kafka_is_asked_where_the_log_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, end, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Waiting:
+        def bounds(self) -> None:
+            # Like librdkafka's calls: on the main thread no handler would run before it returns.
+            assert threading.current_thread() is not threading.main_thread()
+            asked.set()
+            end.wait(60)
+
+        def close(self) -> None:
+            closed.set()
+
+    def pressing() -> None:
+        asked.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(run, "open_log", lambda *_, **__: Waiting())
+    monkeypatch.setattr(run, "prepare", lambda **_: None)
+    threading.Thread(target=pressing, daemon=True).start()
+    try:
+        with interruptible(), pytest.raises(Interrupted):
+            run.replay(Settings(), run.Question("ndjson"), run.Ways(), lambda *_: {}, lambda *_: None)
+        assert not closed.is_set()  # under the hands of the other thread
+    finally:
+        end.set()
 
 
 def _reads(output: Path) -> bool:

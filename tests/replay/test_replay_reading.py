@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,23 @@ _VIEWED = json.dumps(
 
 
 class _Log:
-    """A partition in memory; Kafka is away from `ends` on."""
+    """A partition in memory; Kafka is away from `ends` on, or says nothing where somebody can be told that."""
 
-    def __init__(self, records: Sequence[LogRecord], ends: int | None = None) -> None:
+    def __init__(self, records: Sequence[LogRecord], ends: int | None = None, silences: int = 0) -> None:
         self._records = records
+        self._silences = silences
         self._ends = len(records) if ends is None else ends
 
     def bounds(self) -> dict[int, Bounds]:
         return {0: Bounds(0, len(self._records))}
 
-    def read(self, partition: int, start: int, until: int) -> Iterator[Sequence[LogRecord]]:
+    def read(
+        self, partition: int, start: int, until: int, *, while_silent: Callable[[], None] = lambda: None
+    ) -> Iterator[Sequence[LogRecord]]:
         for at in range(start, min(until, self._ends), 100):
             yield self._records[at : min(at + 100, until)]
+        for _ in range(self._silences):
+            while_silent()
         if self._ends < until:
             raise LogUnreachable("memory", 1.0)
 
@@ -134,6 +139,17 @@ def test_what_came_after_the_last_note_is_read_again_and_stands_there_once(tmp_p
         assert _rows(broken) == _rows(whole)
     else:
         assert details_file(broken, 0).read_bytes() == details_file(whole, 0).read_bytes()
+
+
+def test_a_partition_of_which_nothing_comes_is_left_when_it_is_asked_for_and_keeps_what_came(tmp_path: Path) -> None:
+    records = _different_records(3, 400)
+    stretch = Stretch(tmp_path, 0, 0, len(records), Selection(), False, None, "lines", _BUCKETS)
+    asked = iter((False, False, False, True))  # after each of two batches, and as often in the silence
+    assert not read_stretch(stretch, _Log(records, ends=200, silences=2), CODEC, lambda _: None, lambda: next(asked))
+    note = read_note(tmp_path, 0)
+    assert note is not None
+    assert (note.next_offset, note.done) == (200, False)
+    assert read_stretch(stretch, _Log(records), CODEC, lambda _: None, lambda: False)
 
 
 def test_the_very_same_bytes_again_are_left_out_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.settings import PREFIX, Settings
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.errors import RejectionReason

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from typer.main import get_command
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 
 COMMAND = [sys.executable, "-m", "customer_timeline.runtime.cli.main"]
 NOWHERE = {
@@ -55,7 +55,7 @@ def test_a_command_loads_nothing_but_itself_and_all_of_itself() -> None:
     assert {"api", "customer", "dead-letters", "import"} <= every.keys()
     for name, below in every.items():
         assert _commands([name, "--help"]) == {name: below}
-    for words in (["--help"], ["no-such-command"], ["identity"], ["main"]):
+    for words in (["--help"], ["no-such-command"], ["identity"], ["app"], ["main"]):
         assert _commands(words) == every
 
 

@@ -207,3 +207,30 @@ def test_what_cannot_be_published_says_why_and_quotes_nobody(
     assert told in done.stderr
     assert "ann@" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("dead-letters", "edit", "touchpoints/1/1"),
+        ("event", "correct", event_id(SOURCE, str(survey(50)["id"])), "--reason", "a slip"),
+    ],
+    ids=["edit", "correct"],
+)
+def test_all_invalid_fields_are_told_at_once_in_one_line(deployed: dict[str, str], command: tuple[str, ...]) -> None:
+    wrong = ("/data/csat=8", '/data/nps="ann@example.com"', '/data/channel="ann@example.com"', "/time=5")
+    words = [word for one in wrong for word in ("--set", one)]
+    done = subprocess.run(
+        [*COMMAND[:3], *command, *words, "--dry-run"],
+        env=deployed,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("customer-timeline: invalid_envelope (survey.answered.v1): time: ")
+    assert "; data.csat: Input should be less than or equal to 5; data.nps: Input should be a valid integer; " in line
+    assert "; data.channel: expected one of " in line
+    assert "ann@" not in line

@@ -13,7 +13,7 @@ from servers import alter_system
 from typer.testing import CliRunner
 from worker_farm import until
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.clock import FixedClock, SystemClock
 from customer_timeline.runtime.doctor import Finding, examine, healthy
 from customer_timeline.runtime.settings import Settings

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from worker_farm import until
 
 from customer_timeline.producers.errors import OperationNotAcknowledged
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.settings import PREFIX
 
 __all__ = ["farm", "pipeline"]

@@ -11,10 +11,14 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import live_log
 import pytest
 from published_log import NOON, read_log, viewed
+from silent_broker import silent
+from worker_farm import until
 
 from customer_timeline.producers.touchpoints import email, page_viewed
+from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.runtime.settings import PREFIX
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.identity_policy import IdentityPolicy
@@ -265,3 +269,32 @@ def test_interrupted_it_says_how_far_it_is_and_the_next_run_completes_it(
     file.write_bytes(lines(*(event(number) for number in range(500))))
     assert deployment.publish(file).code == 0
     assert set(deployment.ids()) == {str(number) for number in range(500)}
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_interrupted_while_kafka_is_silent_it_says_what_is_published_and_of_what_nobody_knows(
+    client: str, own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    live_log.create_topic(own_kafka.bootstrap, "log", 1)
+    deployment = Deployment(own_kafka.bootstrap, "log")
+    pipe, feed = os.pipe()
+    running = subprocess.Popen(
+        [*COMMAND, "-", "--json", "--rejects", str(tmp_path / "no.ndjson")],
+        stdin=pipe,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**deployment.environment, "CUSTOMER_TIMELINE_PUBLISHER": client},
+    )
+    os.close(pipe)
+    with running, os.fdopen(feed, "wb", buffering=0) as stdin:
+        stdin.write(lines(*GOOD[:2]))
+        until(lambda: len(read_log(deployment.bootstrap, deployment.topic)) == 2, "two are in the log")
+        with silent(own_kafka):
+            stdin.write(lines(GOOD[2], BAD))
+            # The line behind it was rejected, so it was handed over.
+            until(lambda: (tmp_path / "no.ndjson").exists(), "all lines are read")
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    told = json.loads(out)
+    assert (told["interrupted"], told["published"], told["unacknowledged"]) == (True, 2, 1)

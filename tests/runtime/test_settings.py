@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.settings import (
     MASK,
     Settings,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from replay_runs import empty_history
 from typer.testing import CliRunner
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.replay.analysis import ask_watched
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from contextlib import closing
 from typing import Any, Literal
 
 import pytest
 from psycopg2.extensions import make_dsn
 
+from customer_timeline.producers import confluent_publisher
 from customer_timeline.producers.errors import PackageMissing
 from customer_timeline.runtime import wiring
+from customer_timeline.runtime.interrupts import between_events
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.runtime.wiring import connect, projection_details, projection_version, publisher, topics
 
@@ -117,3 +122,27 @@ class _NotThere:
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.partition(".")[0] == "confluent_kafka":
             raise ModuleNotFoundError(name)
+
+
+def test_a_publisher_that_waits_for_kafka_where_no_signal_comes_through_keeps_nobody_from_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, end = threading.Event(), threading.Event()
+
+    def waiting(*_: object) -> None:
+        # Like librdkafka's calls: on the main thread no handler would run before it returns.
+        assert threading.current_thread() is not threading.main_thread()
+        asked.set()
+        end.wait(60)
+
+    def pressing() -> None:
+        asked.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(confluent_publisher, "ConfluentPublisher", waiting)
+    threading.Thread(target=pressing, daemon=True).start()
+    try:
+        with between_events(lambda: False), pytest.raises(KeyboardInterrupt):
+            publisher(Settings(publisher="confluent"))
+    finally:
+        end.set()

@@ -10,7 +10,7 @@ import pytest
 from sample_records import as_bytes, event, with_data
 from typer.testing import CliRunner, Result
 
-from customer_timeline.runtime.cli.main import build_app
+from customer_timeline.runtime.cli.app import build_app
 from customer_timeline.runtime.cli.schema import UnknownTypeName, UnreadableFile
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.json_schema import ReleasedSchemaChanged

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+import live_log
 import pytest
 from kafka import KafkaProducer
 from servers import MakeTopic
+from silent_broker import silent
 
+from customer_timeline.runtime.embedded import EmbeddedKafka
 from customer_timeline.streams.log_reader import (
     Bounds,
     LogMissing,
@@ -135,3 +138,20 @@ def test_it_may_be_closed_while_somebody_reads(reader: LogReader) -> None:
     assert next(iter(reading))
     reader.close()
     reading.close()  # type: ignore[attr-defined]  # what is iterated over is a generator
+
+
+@pytest.mark.parametrize("client", ["confluent", "kafka-python"])
+def test_who_waits_for_a_silent_kafka_can_leave(
+    own_kafka: EmbeddedKafka, client: Literal["confluent", "kafka-python"]
+) -> None:
+    live_log.create_topic(own_kafka.bootstrap, "log", 1)
+    reader = open_log(own_kafka.bootstrap, "log", client=client)
+    reader.bounds()
+
+    def leave() -> None:
+        raise LookupError
+
+    with silent(own_kafka):
+        with pytest.raises(LookupError):
+            next(reader.read(0, 0, 1, while_silent=leave))
+        reader.close()
