@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 from importlib.util import find_spec
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Final
 
 START: Final = "forkserver"
@@ -29,7 +29,9 @@ def prepare(*, columns: bool) -> None:
     # Where pyarrow is missing, the command says so in its own time.
     columns = columns and find_spec("pyarrow") is not None
     context.set_forkserver_preload([_LOADED, *([_COLUMNS] if columns else [])])
-    # Ctrl-C reaches the whole group. While it loads that process would answer with a traceback.
+    # Ctrl-C reaches the whole group. While it loads that process would answer with a traceback. The tracker guards
+    # itself, and lets signals through again afterwards.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from customer_timeline.projections.choosing import NOWHERE, pack_entry
 from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.records import bytes_hash
 from customer_timeline.projections.selection import RETRACTION, Selection
+from customer_timeline.runtime.replay.lines import one_line, wrapped
 from customer_timeline.runtime.replay.spool import LINKS, LISTED, PARTS, PartitionSpool, pack_line
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, Head, from_micros, to_micros
@@ -284,40 +284,6 @@ def _told(event: DecodedEvent, offset: int) -> tuple[Any, ...]:
         who, said = event.decides, LINKS if event.type == LINKED else PARTS
     things = [one[0] for one in event.things]
     return offset, event.occurred_us, event.event_id, said, [one[:2] for one in who], things
-
-
-def one_line(value: bytes) -> bytes:
-    """The record's bytes as a line. Line breaks of valid JSON stand between its parts only, so a space does as well."""
-    if b"\n" in value or b"\r" in value:
-        value = value.replace(b"\n", b" ").replace(b"\r", b" ")
-    return value + b"\n"
-
-
-def wrapped(record: LogRecord) -> bytes:
-    """A record with its place as one line of JSON: `value` is the JSON itself, `value_base64` what is none."""
-    head = {
-        "partition": record.partition,
-        "offset": record.offset,
-        "appended_at": from_micros(record.timestamp * 1000).isoformat().replace("+00:00", "Z"),
-        "key": _text(record.key),
-        "headers": [[name, _text(content)] for name, content in record.headers],
-    }
-    if record.value is None:
-        return orjson.dumps({**head, "value": None}) + b"\n"
-    try:
-        orjson.loads(record.value)
-    except orjson.JSONDecodeError:
-        return orjson.dumps({**head, "value_base64": base64.b64encode(record.value).decode()}) + b"\n"
-    return one_line(orjson.dumps(head)[:-1] + b',"value":' + record.value + b"}")
-
-
-def _text(content: bytes | None) -> object:
-    if content is None:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(content).decode()}
 
 
 def _chunks(batch: Sequence[LogRecord], rate: float | None) -> Iterator[Sequence[LogRecord]]:
