@@ -117,7 +117,6 @@ def test_ctrl_c_is_heard_while_kafka_is_asked_where_the_log_ends(monkeypatch: py
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(run, "open_log", lambda *_, **__: Waiting())
-    monkeypatch.setattr(run, "prepare", lambda **_: None)
     threading.Thread(target=pressing, daemon=True).start()
     try:
         with interruptible(), pytest.raises(Interrupted):
