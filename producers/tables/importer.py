@@ -31,7 +31,7 @@ _NUL: Final = b"\\u0000"
 
 
 class TableImport:
-    """One run. `published_rows` says of how many rows everything was handed to the publisher."""
+    """One run, with a publisher of its own."""
 
     def __init__(
         self,
@@ -58,7 +58,18 @@ class TableImport:
         self._now = now
         self._save = save
         self.published_before = published_before
-        self.published_rows = 0
+        # Rows that are done, the events that they gave, and the events of the row at hand: one value, because Ctrl-C
+        # may come between any two.
+        self._done = (0, 0, 0)
+        self._accepted_before = 0 if publisher is None else publisher.counts.accepted
+
+    @property
+    def published_rows(self) -> int:
+        """Of how many rows everything was handed to the publisher; exact wherever Ctrl-C came."""
+        rows, events, at_hand = self._done
+        if self._publisher is None or not at_hand:
+            return rows
+        return rows + (self._publisher.counts.accepted - self._accepted_before == events + at_hand)
 
     def run(self, rows: Iterator[Row]) -> None:
         """Import everything. Returns when Kafka has acknowledged all; raises what the publisher raises."""
@@ -102,15 +113,18 @@ class TableImport:
     def _account(self, row: Row, outcome: list[Accepted] | Rejection) -> None:
         report = self.report
         report.rows_read += 1
+        rows, events, _ = self._done
         if isinstance(outcome, list):
             report.accept(row.number, outcome)
             if self._publisher is not None and report.rows_read > self.published_before:
+                self._done = (rows, events, len(outcome))
                 for _, decoded, _ in outcome:
                     self._publisher.publish(decoded)
+                events += len(outcome)
         else:
             report.reject(row, outcome)
             self._reject(row, outcome)
-        self.published_rows += 1
+        self._done = (rows + 1, events, 0)
 
     def _settle(self) -> None:
         gc.collect(0)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+from collections.abc import Iterator
+from itertools import count
+from types import FrameType
+from typing import Any
 
 import pytest
 from published_log import CODEC
-from table_import import imported, mapping_of
+from table_import import NOW, imported, mapping_of
 
+from customer_timeline.producers.memory import MemoryPublisher
 from customer_timeline.producers.tables import distinct
+from customer_timeline.producers.tables.cells import Row
+from customer_timeline.producers.tables.importer import TableImport
+from customer_timeline.producers.tables.opening import open_table
 from customer_timeline.schemas.envelope import event_id
 
 CSV = 'format = "csv"\nzone = "UTC"\nempty = ["NULL"]'
@@ -254,3 +264,39 @@ def test_a_correction_carries_the_ids_of_what_it_corrects_and_a_higher_revision(
 
     assert second == {**first, "revision": 1}
     assert CODEC.parse(json.dumps(second).encode()).revision == 1
+
+
+def test_wherever_an_import_is_interrupted_it_counts_the_rows_that_are_in_the_log() -> None:
+    content = table(*(f"{row},31.01.2024,09:15,M-{row},,5.00,EUR,paid," for row in range(3)))
+    for moment in count():
+        publisher = MemoryPublisher(CODEC)
+        read, plan, report = open_table(io.BytesIO(content), MAPPING, mended=False)
+        with report:
+            run = TableImport(plan, CODEC, publisher, report, reject=lambda *_: None, now=lambda: NOW)
+            interrupted = _interrupted(run, read.rows, moment)
+        assert run.published_rows == len(publisher.records)
+        if not interrupted:
+            break
+    assert moment > 10
+    assert run.published_rows == 3
+
+
+def _interrupted(run: TableImport, rows: Iterator[Row], moment: int) -> bool:
+    """Import them, and press Ctrl-C before that line of what accounts for rows; whether it came so far."""
+    lines = count()
+
+    def traced(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code is not TableImport._account.__code__:
+            return None
+        if event == "line" and next(lines) == moment:
+            raise KeyboardInterrupt
+        return traced
+
+    sys.settrace(traced)
+    try:
+        run.run(rows)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
