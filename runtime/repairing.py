@@ -19,7 +19,7 @@ from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, from_micros
 from customer_timeline.schemas.envelope import EVENT_NAMESPACE, event_id, shown_identity
 from customer_timeline.schemas.errors import CustomerTimelineError
-from customer_timeline.schemas.faults import refuse_invalid
+from customer_timeline.schemas.faults import parse_or_tell_all
 from customer_timeline.schemas.rejection import showable_type
 from customer_timeline.schemas.storable import refuse_unstorable
 
@@ -129,8 +129,7 @@ class Repairer:
         """The event to publish, checked as publishing checks it. Raises InvalidEvent, of all that is invalid."""
         # Plain ASCII: half a surrogate pair is written as an escape, which the codec refuses by name.
         document = json.dumps(repaired).encode()
-        refuse_invalid(self._codec, document)
-        parsed = self._codec.parse(document)
+        parsed = parse_or_tell_all(self._codec, document)
         refuse_unstorable(document, showable_type(parsed.type))
         decoded = self._codec.decode(self._codec.encode(parsed), appended_at=now)
         identifiers = [

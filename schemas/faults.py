@@ -13,20 +13,22 @@ from pydantic_core import from_json
 
 from customer_timeline.schemas.catalogue import CATALOGUE
 from customer_timeline.schemas.codec import Codec
+from customer_timeline.schemas.envelope import Event
 from customer_timeline.schemas.errors import InvalidEvent
 from customer_timeline.schemas.rejection import further
 
 _MOST: Final = 20
 
 
-def refuse_invalid(codec: Codec, value: bytes) -> None:
-    """Raise InvalidEvent where `value` is no event: with one field at fault as `parse` does, else one that names all.
+def parse_or_tell_all(codec: Codec, value: bytes) -> Event[Any]:
+    """The event in `value`, as `parse` gives it. Raises InvalidEvent: with one field at fault as `parse` does, else one
+    that names all.
 
     That one has no `field`; its detail gives each with what is expected there, and like any other quotes no value.
     What can only be seen in an event whose fields are valid (times, identifiers that can be used) is told after that.
     """
     try:
-        codec.parse(value)
+        return codec.parse(value)
     except InvalidEvent as first:
         details: dict[str | None, str] = {}
         for one in (first, *further(first), *_unknown_channels(codec, value, first)):

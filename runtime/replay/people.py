@@ -1,7 +1,7 @@
 """Who is who in what a replay writes: by the rules of the live view, over all that was known, whatever is asked for.
 
 Filters leave facts out: that two purchases are one person's may be said by a call. So for an output that tells persons
-the first step notes of every record that has a say whom and what it names, up to a thousand to a line, asked for or
+the first step notes of every record that has a say whom and what it names, a batch to a line, asked for or
 not. Once it is decided which records count, these lines are read, and `HistoryIdentity` says who is who.
 """
 

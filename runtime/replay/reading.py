@@ -27,7 +27,6 @@ from customer_timeline.streams.log_reader import LogReader, LogRecord
 
 _CHECKPOINT_S: Final = 2.0
 _COLLECT_S: Final = 15.0
-_CHUNK: Final = 1_000
 # So many accepted records are remembered by their bytes: a channel that sends again does so soon.
 _REMEMBERED: Final = 50_000
 
@@ -288,7 +287,7 @@ def _told(event: DecodedEvent, offset: int) -> tuple[Any, ...]:
 
 def _chunks(batch: Sequence[LogRecord], rate: float | None) -> Iterator[Sequence[LogRecord]]:
     """The batch in parts of at most a tenth of a second where the rate is limited."""
-    size = _CHUNK if rate is None else max(1, min(_CHUNK, int(rate / 10)))
+    size = len(batch) if rate is None else max(1, int(rate / 10))
     return (batch[at : at + size] for at in range(0, len(batch), size))
 
 

@@ -155,7 +155,7 @@ def details_file(folder: Path, partition: int) -> Path:
 
 
 def names_file(folder: Path, partition: int) -> Path:
-    """Whom and what the records of a partition name, up to a thousand to a line, asked for or not."""
+    """Whom and what the records of a partition name, a batch to a line, asked for or not."""
     return folder / f"{partition}.names"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -229,6 +232,24 @@ def test_a_missing_topic_is_one_line_and_stays_missing(
     assert "nowhere-to-be-found" not in kafka_admin.list_topics()
 
 
+@contextmanager
+def publishing(
+    deployment: Deployment, rejects: Path, **environment: str
+) -> Iterator[tuple[subprocess.Popen[bytes], io.RawIOBase]]:
+    """The command as it reads what is written to it, to the end of the block."""
+    pipe, feed = os.pipe()
+    running = subprocess.Popen(
+        [*COMMAND, "-", "--json", "--rejects", str(rejects)],
+        stdin=pipe,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**deployment.environment, **environment},
+    )
+    os.close(pipe)
+    with running, os.fdopen(feed, "wb", buffering=0) as stdin:
+        yield running, stdin
+
+
 def test_interrupted_it_says_how_far_it_is_and_the_next_run_completes_it(
     deployment: Deployment, tmp_path: Path
 ) -> None:
@@ -239,16 +260,7 @@ def test_interrupted_it_says_how_far_it_is_and_the_next_run_completes_it(
             page_viewed(source="/shop", id=str(number), time=NOON, identifiers=who, channel="web", url=url)
         )
 
-    pipe, feed = os.pipe()
-    running = subprocess.Popen(
-        [*COMMAND, "-", "--json", "--rejects", str(tmp_path / "no.ndjson")],
-        stdin=pipe,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=deployment.environment,
-    )
-    os.close(pipe)
-    with os.fdopen(feed, "wb", buffering=0) as stdin:
+    with publishing(deployment, tmp_path / "no.ndjson") as (running, stdin):
         # It reads on: the pipe stays open, so this is the middle of the input.
         stdin.write(lines(*(event(number) for number in range(500))))
         deadline = time.monotonic() + 60
@@ -277,16 +289,7 @@ def test_interrupted_while_kafka_is_silent_it_says_what_is_published_and_of_what
 ) -> None:
     live_log.create_topic(own_kafka.bootstrap, "log", 1)
     deployment = Deployment(own_kafka.bootstrap, "log")
-    pipe, feed = os.pipe()
-    running = subprocess.Popen(
-        [*COMMAND, "-", "--json", "--rejects", str(tmp_path / "no.ndjson")],
-        stdin=pipe,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**deployment.environment, "CUSTOMER_TIMELINE_PUBLISHER": client},
-    )
-    os.close(pipe)
-    with running, os.fdopen(feed, "wb", buffering=0) as stdin:
+    with publishing(deployment, tmp_path / "no.ndjson", CUSTOMER_TIMELINE_PUBLISHER=client) as (running, stdin):
         stdin.write(lines(*GOOD[:2]))
         until(lambda: len(read_log(deployment.bootstrap, deployment.topic)) == 2, "two are in the log")
         with silent(own_kafka):
