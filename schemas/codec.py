@@ -104,14 +104,14 @@ class Codec:
 
         `recorded_header` is the Kafka header `recordedtime` where there is one. Raises InvalidEvent, and nothing else.
         """
-        event = self._read(value)
+        event, data, facts = self._read(value)
         # Straight from where pydantic keeps them: by its `__getattr__` every look takes three times as long.
-        fields = event.__dict__
-        data: TouchpointData = fields["data"]
-        given = data.__dict__
-        facts = self._facts[type(data)]
-        identifiers, things, notes, decides = self._name(event, facts)
-        recorded, occurred = self._when(event, appended_at, recorded_header)
+        fields, given = event.__dict__, data.__dict__
+        identifiers, things, notes, decides = self._name(event, data, facts)
+        recorded = appended_at
+        if recorded_header is not None or fields["recordedtime"] is not None:
+            recorded = recorded_at(event, appended_at, recorded_header)
+        occurred = occurred_at(event, recorded, self.max_future)
         if facts.usual is not None and given["actor"] is None and not given["automated"]:
             actor, life = facts.usual
         else:
@@ -148,15 +148,16 @@ class Codec:
 
         Raises InvalidEvent where `decode` does.
         """
-        event = self._read(value)
+        event, data, facts = self._read(value)
         fields = event.__dict__
-        data: TouchpointData = fields["data"]
-        facts = self._facts[type(data)]
         # One that can be used is enough to be accepted.
         named = facts.concerns_customer and data.__dict__["identifiers"]
         if not named or not self.space.is_usable(named[0]):
-            self._name(event, facts)
-        recorded, occurred = self._when(event, appended_at, recorded_header)
+            self._name(event, data, facts)
+        recorded = appended_at
+        if recorded_header is not None or fields["recordedtime"] is not None:
+            recorded = recorded_at(event, appended_at, recorded_header)
+        occurred = occurred_at(event, recorded, self.max_future)
         key = event_key(fields["source"], fields["id"])
         return _head((key, fields["type"], to_micros(occurred), recorded, fields["revision"]))
 
@@ -165,8 +166,8 @@ class Codec:
 
         Raises InvalidEvent, and nothing else.
         """
-        event = self._read(value)
-        self._name(event, self._facts[type(event.data)])
+        event, data, facts = self._read(value)
+        self._name(event, data, facts)
         return event
 
     def encode(self, event: Event[Any]) -> bytes:
@@ -179,7 +180,7 @@ class Codec:
         Speed rests on it, correctness does not.
         """
         facts = self._facts[type(event.data)]
-        identifiers, things, _, decides = self._name(event, facts)
+        identifiers, things, _, decides = self._name(event, event.data, facts)
         if decides is not None:
             return decides[0].identifier_id.encode()
         if things and (facts.continues_thing or not identifiers):
@@ -192,7 +193,7 @@ class Codec:
         Two records of one event with equal hashes say the same: fields equal to their default, the order of keys, the
         notation of decimals and instants make no difference.
         """
-        event = self._read(content) if isinstance(content, bytes) else content
+        event = self._read(content)[0] if isinstance(content, bytes) else content
         canonical = {
             "type": event.type,
             "source": event.source,
@@ -208,7 +209,8 @@ class Codec:
 
     # Reading
 
-    def _read(self, value: bytes | None) -> Event[Any]:
+    def _read(self, value: bytes | None) -> tuple[Event[Any], TouchpointData, _TypeFacts]:
+        """The event, its data, and what its type declares."""
         if not value:
             raise InvalidEvent(RejectionReason.NOT_JSON, "the record is empty")
         if len(value) > MAX_EVENT_BYTES:
@@ -217,8 +219,11 @@ class Codec:
             event = self._validate(value)
         except ValidationError as exc:
             event = self._read_otherwise(value, exc)
-        self._check_declared(event)
-        return event
+        data: TouchpointData = event.__dict__["data"]
+        facts = self._facts[type(data)]
+        if facts.declares_more or data.__dict__.get("channel") not in self.channels:
+            self._check_declared(event, data)
+        return event, data, facts
 
     def _read_otherwise(self, value: bytes, error: ValidationError) -> Event[Any]:
         """Lift an old version; for everything else raise what is wrong with the record."""
@@ -250,11 +255,8 @@ class Codec:
             raise unknown_type(published_as)
         return _validated(event_model(newest), record, published_as)
 
-    def _check_declared(self, event: Event[Any]) -> None:
+    def _check_declared(self, event: Event[Any], data: TouchpointData) -> None:
         """What a deployment or a type declares beyond the shape: channels, and the least revision."""
-        data: TouchpointData = event.__dict__["data"]
-        if data.__dict__.get("channel") in self.channels and not self._facts[type(data)].declares_more:
-            return  # nearly all
         channel = getattr(data, "channel", None)
         if channel is None:
             if getattr(data, "identifiers", ()):
@@ -270,17 +272,9 @@ class Codec:
             detail = f"expected at least {least}: it must be higher than that of the event it retracts"
             raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="revision")
 
-    def _when(self, event: Event[Any], appended_at: datetime, recorded_header: str | None) -> tuple[datetime, datetime]:
-        """When the log first took the event in, and when it happened."""
-        recorded = appended_at
-        if recorded_header is not None or event.__dict__["recordedtime"] is not None:
-            recorded = recorded_at(event, appended_at, recorded_header)
-        return recorded, occurred_at(event, recorded, self.max_future)
-
     # Who and what is named
 
-    def _name(self, event: Event[Any], facts: _TypeFacts) -> _Named:
-        data = event.__dict__["data"]
+    def _name(self, event: Event[Any], data: TouchpointData, facts: _TypeFacts) -> _Named:
         if not facts.concerns_customer:
             return ((), (), (), self._pair(data)) if isinstance(data, IdentityDecision) else _NOBODY
         given = data.__dict__

@@ -6,6 +6,7 @@ for every event on the hot path and they are immutable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -106,6 +107,11 @@ class DecodedEvent(NamedTuple):
     def anchor_id(self) -> str | None:
         """Where the event stands in the timeline: its first thing if it continues one or names nobody, else its
         strongest identifier; None for events that concern no customer."""
-        if self.things and (self.continues_thing or not self.identifiers):
-            return self.things[0].thing_id
-        return self.identifiers[0].identifier_id if self.identifiers else None
+        return anchor_of(self.identifiers, self.things, self.continues_thing)
+
+
+def anchor_of(identifiers: Sequence[Identifier], things: Sequence[Thing], continues_thing: bool) -> str | None:
+    """`DecodedEvent.anchor_id` of what an event names."""
+    if things and (continues_thing or not identifiers):
+        return things[0].thing_id
+    return identifiers[0].identifier_id if identifiers else None
