@@ -56,6 +56,8 @@ class ThingFact(NamedTuple):
 
 
 # As the constructors, which are a Python frame each time.
+_name: Final[Callable[[tuple[str, str, int | None, int | None]], NameFact]] = partial(tuple.__new__, NameFact)
+_link: Final[Callable[[tuple[Pair, int, str]], Link]] = partial(tuple.__new__, Link)
 _told: Final[Callable[[tuple[int, str, str]], Told]] = partial(tuple.__new__, Told)
 _thing: Final[Callable[[tuple[Told | None, Told | None]], ThingFact]] = partial(tuple.__new__, ThingFact)
 
@@ -212,13 +214,14 @@ class HistoryIdentity:
         return past
 
     def facts(self) -> IdentityFacts:
-        """All of it in rows, to be stored: in the order of what they are about, made as they are asked for."""
+        """All of it in rows, to be stored: in any order, made as they are asked for."""
+        unseen = self._unseen.get
         return IdentityFacts(
-            (NameFact(one, *self._named[one], self._unseen.get(one)) for one in sorted(self._named)),
-            (Link(pair, *self._links[pair]) for pair in sorted(self._links)),
-            ((pair, self._mentioned[pair]) for pair in sorted(self._mentioned)),
-            (self._decisions[event_id] for event_id in sorted(self._decisions)),
-            ((thing_id, self._things[thing_id]) for thing_id in sorted(self._things)),
+            (_name((one, kind, first_us, unseen(one))) for one, (kind, first_us) in self._named.items()),
+            (_link((pair, at_us, event_id)) for pair, (at_us, event_id) in self._links.items()),
+            self._mentioned.items(),
+            self._decisions.values(),
+            self._things.items(),
         )
 
     @classmethod
@@ -241,7 +244,7 @@ class HistoryIdentity:
         shared = self._known_shared.union(self._shared(policy))
         ends = {end for pair in chain(self._links, (one.pair for one in decisions)) for end in pair}
         members = {i: Member(i, *self._named[i], i in shared) for i in ends}
-        return resolve(members, [Link(pair, *least) for pair, least in self._links.items()], decisions, policy)
+        return resolve(members, list(self.facts().links), decisions, policy)
 
     def _see(self, identifier_id: str, kind: str, at_us: int | None) -> None:
         known = self._named.get(identifier_id)

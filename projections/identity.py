@@ -128,18 +128,19 @@ def standing_links(
     """
     standing: list[tuple[int, int, str, Pair]] = []
     refused: dict[Pair, str] = {}
+    reasons = {m.identifier_id: reason for m in members.values() if (reason := glues(m, policy))}  # of few
     for link in links:
-        decided = last.get(unordered(link.pair))
+        pair = link.pair
+        decided = last.get(unordered(pair)) if last else None
         if decided is not None:
             if decided.verdict == "unlinked":
-                refused[link.pair] = "unlinked"
+                refused[pair] = "unlinked"
             continue  # a bound pair stands once, as the operator's link
-        reasons = [glues(members[end], policy) for end in link.pair]
-        reason = next((found for found in sorted(filter(None, reasons))), None)
-        if reason:
-            refused[link.pair] = reason
+        found = [reasons[end] for end in pair if end in reasons] if reasons else None
+        if found:
+            refused[pair] = min(found)
         else:
-            standing.append((1, link.occurred_us, link.event_id, link.pair))
+            standing.append((1, link.occurred_us, link.event_id, pair))
     standing.extend(
         (0, decided.occurred_us, decided.event_id, pair)
         for pair, decided in last.items()
@@ -163,9 +164,8 @@ def resolve(
     standing, refused = standing_links(members, links, last, policy)
     refused_operator: dict[Pair, str] = {}
     forbidden = _partners(pair for pair, decided in last.items() if decided.verdict == "unlinked")
-    sides = {
-        m.identifier_id: _Side(m.identifier_id, m.kind if limit_of(m.kind, policy) else None) for m in members.values()
-    }
+    limited = {kind for kind in {m.kind for m in members.values()} if limit_of(kind, policy)}
+    sides = {m.identifier_id: _Side(m.identifier_id, m.kind if m.kind in limited else None) for m in members.values()}
     raw = {identifier_id: identifier_id for identifier_id in members}
     for automatic, _, _, pair in standing:
         _join_raw(raw, pair)

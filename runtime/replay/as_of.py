@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from customer_timeline.projections.history_identity import HistoryIdentity
 from customer_timeline.runtime.replay.arrow import pa
-from customer_timeline.runtime.replay.identity_tables import PREFIX, TABLES, stored_identity, uncollected
+from customer_timeline.runtime.replay.garbage import uncollected
+from customer_timeline.runtime.replay.identity_tables import PREFIX, TABLES, stored_identity
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 _NOBODY: Final = -1

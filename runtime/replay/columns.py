@@ -151,7 +151,7 @@ def _as_json(value: Any) -> str:
 
 def _encodable(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_defaults=True)
+        return orjson.Fragment(value.model_dump_json(exclude_defaults=True))
     if isinstance(value, Decimal):
         return str(value)
     return dict(value)

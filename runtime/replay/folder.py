@@ -18,7 +18,7 @@ from customer_timeline.runtime.replay.spool import buckets_for, write_json
 from customer_timeline.streams.log_reader import Bounds
 
 _QUESTION: Final = "question.json"
-_FORM: Final = 3  # of the files in the folder; a run goes on only with its own
+_FORM: Final = 4  # of the files in the folder; a run goes on only with its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from customer_timeline.runtime.replay.arrow import pa, pc
 from customer_timeline.runtime.replay.columns import FIXED, PLACE, columns_of, family_of, texts
-from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent
+from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent, anchor_of
 
 # Rows that wait packed: this bounds the memory of a process. They are written, too, where their events lie over so much
 # of the spool: their texts are looked at together.
@@ -30,7 +31,10 @@ LINE: Final = "_line"
 _NUMBER: Final = "_type"
 # What every event of a type or partition has in common is added at the end.
 _ALIKE: Final = frozenset({"type", "listed", "log_partition"})
+# An event's fields before its data and the notes on it.
+_DATA: Final = DecodedEvent._fields.index("data_quality")
 _SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE) if name not in _ALIKE)
+_ROWS: Final = pa.schema([*_SPOOLED, (_NUMBER, pa.int64()), (LINE, pa.list_(pa.int64(), 2))])
 
 
 class Gathering:
@@ -48,35 +52,22 @@ class Gathering:
         own.values.append(own.pick(event.data.__dict__))
         if len(own.values) == _PACKED_ROWS:
             own.pack()
-        self._common.values.append(
-            (
-                own.number,
-                event.event_id,
-                event.source,
-                event.id,
-                event.occurred_us,
-                recorded_us,
-                event.revision,
-                event.actor,
-                event.sign_of_life,
-                event.channel,
-                event.anchor_id if event.listed else None,
-                [one[0] for one in event.identifiers],
-                [one[0] for one in event.things],
-                offset,
-            )
-        )
-        self._common.lines.extend((start, start + length - 1))  # without its line break
+        common = self._common
+        common.events.append(event[:_DATA])
+        common.numbers.append(own.number)
+        common.offsets.append(offset)
+        common.recorded.append(recorded_us)
+        common.lines.extend((start, start + length - 1))  # without its line break
 
-    def ready(self) -> Iterable[bytes]:
+    def ready(self) -> Iterable[memoryview]:
         """Tables of all types, once enough rows wait."""
-        if len(self._common.values) >= _PACKED_ROWS:
+        if len(self._common.events) >= _PACKED_ROWS:
             self._common.pack()
         if self._common.rows >= _WAITING_ROWS or self._common.span >= _WAITING_SPAN:
             return self.rest()
         return ()
 
-    def rest(self) -> Iterable[bytes]:
+    def rest(self) -> Iterable[memoryview]:
         """Tables of all that waits."""
         common, of_type = self._common, self._own
         self._common, self._own = _Common(), {}
@@ -86,7 +77,7 @@ class Gathering:
                 yield _as_stream(own, whole.filter(pc.equal(whole[_NUMBER], own.number)).drop_columns([_NUMBER]))
 
 
-def _as_stream(own: _Own, rows: Any) -> bytes:
+def _as_stream(own: _Own, rows: Any) -> memoryview:
     """Rows of one type, with their own columns, as a stream of Arrow with the type in its schema."""
     columns = own.table()
     for name in columns.schema.names:
@@ -94,43 +85,75 @@ def _as_stream(own: _Own, rows: Any) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema.with_metadata({_TYPE: own.type_name})) as stream:
         stream.write_table(rows.combine_chunks())
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return memoryview(sink.getvalue())
 
 
 class _Common:
-    """What every event has, in the order of the spool: values that are not packed yet, and where the bytes of these
-    events begin and end (`lines`, two numbers each)."""
+    """What every event has, in the order of the spool: those that are not packed yet without their data (`events`), by
+    which number their types are known, where in the log they are, when they were recorded, and where their bytes begin
+    and end (`lines`, two numbers each)."""
 
     def __init__(self) -> None:
         self._packed: list[Any] = []
         self._first = 0
-        self.values: list[tuple[Any, ...]] = []
-        self.lines = array("q")
         self.rows = 0
         self.span = 0
+        self._empty()
+
+    def _empty(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.numbers = array("q")
+        self.offsets = array("q")
+        self.recorded = array("q")
+        self.lines = array("q")
 
     def pack(self) -> None:
-        """Make columns of the values at hand."""
+        """Make columns of the events at hand."""
         if not self._packed:
             self._first = self.lines[0]
-        names = (_NUMBER, *(name for name, _ in _SPOOLED))
-        values = dict(zip(names, zip(*self.values, strict=True), strict=True))
-        values["direction"] = tuple(map(DIRECTION.__getitem__, values["direction"]))
-        columns = {name: pa.array(values[name], kind) for name, kind in _SPOOLED}
-        columns[_NUMBER] = pa.array(values[_NUMBER], pa.int32())
-        columns[LINE] = pa.FixedSizeListArray.from_arrays(pa.array(self.lines, pa.int64()), 2)
-        self._packed.append(pa.table(columns))
-        self.rows += len(self.values)
+        told = dict(zip(DecodedEvent._fields, zip(*self.events, strict=True), strict=False))
+        who, things = told["identifiers"], told["things"]
+        anchors = map(anchor_of, who, things, told["continues_thing"])
+        values: dict[str, Any] = {
+            **told,
+            "occurred_at": _integers(array("q", told["occurred_us"])),
+            "recorded_at": _integers(self.recorded),
+            "direction": [DIRECTION[actor] for actor in told["actor"]],
+            "anchor_id": [one if listed else None for one, listed in zip(anchors, told["listed"], strict=True)],
+            "identifier_ids": _ids(who),
+            "thing_ids": _ids(things),
+            "log_offset": _integers(self.offsets),
+        }
+        columns = [_column(values[name], kind) for name, kind in _SPOOLED]
+        lines = pa.FixedSizeListArray.from_arrays(_integers(self.lines), 2)
+        columns += (_integers(self.numbers), lines)
+        self._packed.append(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
+        self.rows += len(self.events)
         self.span = self.lines[-1] - self._first
-        self.values.clear()
-        self.lines = array("q")
+        self._empty()
 
     def table(self) -> Any:
         """All rows."""
-        if self.values:
+        if self.events:
             self.pack()
-        return pa.concat_tables(self._packed).combine_chunks()
+        return pa.Table.from_batches(self._packed, _ROWS).combine_chunks()
+
+
+def _integers(numbers: array[int]) -> Any:
+    """A column of them, where they are."""
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _ids(named: Iterable[Sequence[tuple[str, ...]]]) -> Any:
+    """A column of the ids of what each event names."""
+    ends = accumulate(map(len, named), initial=0)
+    return pa.ListArray.from_arrays(array("i", ends), pa.array([one[0] for some in named for one in some], pa.string()))
+
+
+def _column(values: Any, kind: Any) -> Any:
+    if isinstance(values, pa.Array):
+        return values if values.type == kind else values.view(kind)
+    return pa.array(values, kind)
 
 
 class _Own:
@@ -140,23 +163,24 @@ class _Own:
     def __init__(self, type_name: str, number: int) -> None:
         self.type_name = type_name
         self.number = number
-        self._family = columns_of(family_of(type_name))
-        self._fields = list(dict.fromkeys(one.field for one in self._family.of_type[type_name].values()))
+        family = columns_of(family_of(type_name))
+        self._columns = [(one, family.schema.field(one.name).type) for one in family.of_type[type_name].values()]
+        self._fields = list(dict.fromkeys(one.field for one, _ in self._columns))
         self._packed: list[Any] = []
         self.pick = _picking(self._fields)
         self.values: list[tuple[Any, ...]] = []
 
     def pack(self) -> None:
         """Make columns of the values at hand: of those fields that any event gives, for most leave most of them out."""
-        by_field = dict(zip(self._fields, zip(*self.values, strict=True), strict=True))
-        given = {name: values for name, values in by_field.items() if values.count(None) < len(values)}
+        rows = len(self.values)
+        by_field = zip(self._fields, zip(*self.values, strict=True), strict=True)
+        given = {name: values for name, values in by_field if values.count(None) < rows}
         columns = {}
-        for name, column in self._family.of_type[self.type_name].items():
+        for column, kind in self._columns:
             if column.field in given:
-                kind = self._family.schema.field(name).type
                 values = column.values(given[column.field])
-                columns[name] = pa.array(values if column.type == kind else texts(values), kind)
-        columns[_NUMBER] = pa.nulls(len(self.values))  # so that a table without columns has its rows
+                columns[column.name] = pa.array(values if column.type == kind else texts(values), kind)
+        columns[_NUMBER] = pa.nulls(rows)  # so that a table without columns has its rows
         self._packed.append(pa.table(columns))
         self.values.clear()
 

@@ -5,9 +5,7 @@ Ids, kinds and instants only: no value of an identifier, which stands in the eve
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
@@ -53,10 +51,10 @@ Rows = Callable[[str], Iterable[tuple[Any, ...]]]
 """The rows of a table by its name, instants in microseconds since 1970."""
 
 
-def identity_tables(identity: HistoryIdentity, policy: IdentityPolicy) -> Iterator[tuple[str, Any, Iterator[Any]]]:
-    """Every table: its name, its schema, and its rows in batches, always in the same order."""
+def identity_tables(identity: HistoryIdentity, policy: IdentityPolicy) -> Iterator[tuple[str, Any]]:
+    """Every table and its name. The first two columns are what its rows are about; their order is any."""
     for name, rows in _rows(identity.facts(), policy).items():
-        yield name, _SCHEMAS[name], _batches(rows, _SCHEMAS[name])
+        yield name, pa.Table.from_batches(_batches(rows, _SCHEMAS[name]), _SCHEMAS[name])
 
 
 def _batches(rows: Iterable[tuple[Any, ...]], schema: Any) -> Iterator[Any]:
@@ -66,16 +64,6 @@ def _batches(rows: Iterable[tuple[Any, ...]], schema: Any) -> Iterator[Any]:
         columns = zip(*some, strict=True)
         arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
         yield pa.record_batch(arrays, schema)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """For millions of small objects, none of them in a cycle: looking for cycles would take most of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def stored_identity(rows: Rows) -> tuple[HistoryIdentity, IdentityPolicy]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from customer_timeline.runtime.files import FileUnusable
 from customer_timeline.runtime.replay.arrow import pa, pc, pq
 from customer_timeline.runtime.replay.columns import INSTANT, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
+from customer_timeline.runtime.replay.garbage import uncollected
 from customer_timeline.runtime.replay.gathering import LINE, spooled_tables
-from customer_timeline.runtime.replay.identity_tables import identity_tables, uncollected
+from customer_timeline.runtime.replay.identity_tables import identity_tables
 from customer_timeline.runtime.replay.output import EVENTS, IDENTITY, PEOPLE, check_output
 from customer_timeline.runtime.replay.people import People, Persons
-from customer_timeline.runtime.replay.spool import Holes, details_file, values_file
+from customer_timeline.runtime.replay.spool import Holes, details_file, forget_content, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
@@ -27,6 +29,7 @@ _GROUP_BYTES: Final = 64 << 20
 # may open; then the file that was written to longest ago ends, and what comes later goes to another beside it.
 _OPEN_FILES: Final = 256
 _PEOPLE_ROWS: Final = 50_000
+_NICE: Final = 10
 
 # A dictionary of what hardly ever comes twice is one more copy of it.
 _NEARLY_UNIQUE: Final = frozenset(
@@ -66,19 +69,21 @@ _PEOPLE_SCHEMA: Final = pa.schema([("id", pa.string()), ("person_id", pa.string(
 
 
 def _write_people(people: Mapping[str, str], path: Path) -> None:
-    ids = sorted(people)
-    with pq.ParquetWriter(path, _PEOPLE_SCHEMA, compression="zstd") as writer:
-        for at in range(0, len(ids), _PEOPLE_ROWS):
-            some = ids[at : at + _PEOPLE_ROWS]
-            writer.write_table(pa.table([some, [people[one] for one in some]], _PEOPLE_SCHEMA))
+    rows = pa.table([list(people), list(people.values())], _PEOPLE_SCHEMA)
+    _write_sorted(rows, path, ["id"])
 
 
 def _write_identity(found: People, folder: Path) -> None:
     with uncollected():
-        for name, schema, batches in identity_tables(found.identity, found.policy):
-            with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
+        for name, rows in identity_tables(found.identity, found.policy):
+            _write_sorted(rows, folder / f"{name}.parquet", rows.schema.names[:2])
+
+
+def _write_sorted(rows: Any, path: Path, by: Sequence[str]) -> None:
+    # Not `sort_by`, which would load a package of Arrow's for it.
+    rows = rows.take(pc.sort_indices(rows, [(name, "ascending") for name in by]))
+    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        writer.write_table(rows, row_group_size=_PEOPLE_ROWS)
 
 
 def remove_folder(path: Path) -> None:
@@ -200,11 +205,21 @@ class _Files:
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
-    if values_file(folder, partition).stat().st_size == 0:
+    # Who is who takes longest, and only one process can work it out: the others take what it leaves.
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    values, details = values_file(folder, partition), details_file(folder, partition)
+    written = _written(values, details, beside, partition, holes)
+    for path in (values, details):
+        forget_content(path)
+    return written
+
+
+def _written(values: Path, details: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
+    if values.stat().st_size == 0:
         return 0, 0
-    with pa.memory_map(str(values_file(folder, partition))) as values:
-        files = _Files(beside, partition, values.read_buffer())
-        for type_name, found in spooled_tables(details_file(folder, partition)):
+    with pa.memory_map(str(values)) as source:
+        files = _Files(beside, partition, source.read_buffer())
+        for type_name, found in spooled_tables(details):
             files.add(type_name, _won(found, holes))
         files.close()
     return files.count, files.size

@@ -1,24 +1,23 @@
 """Who is who in what a replay writes: by the rules of the live view, over all that was known, whatever is asked for.
 
 Filters leave facts out: that two purchases are one person's may be said by a call. So for an output that tells persons
-the first step notes of every record that has a say whom and what it names, a batch to a line, asked for or
-not. Once it is decided which records count, these lines are read, and `HistoryIdentity` says who is who.
+the first step notes of every record that has a say whom and what it names, asked for or not (`names`). Once it is
+decided which records count, these notes are read, and `HistoryIdentity` says who is who.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import orjson
-
+from customer_timeline.projections.cuts import EVER
 from customer_timeline.projections.history_identity import HistoryIdentity
 from customer_timeline.projections.selection import Selection
 from customer_timeline.runtime.interrupts import meanwhile
 from customer_timeline.runtime.replay.deciding import Decided, Outdone
-from customer_timeline.runtime.replay.spool import LINKS, LISTED, names_file
+from customer_timeline.runtime.replay.garbage import uncollected
+from customer_timeline.runtime.replay.names import LINKS, Who, numbered
 from customer_timeline.schemas.identity_policy import IdentityPolicy
 
 TELLING: Final = frozenset({"parquet", "duckdb", "postgres"})
@@ -47,38 +46,43 @@ def persons_of(folder: Path, decided: Decided, selection: Selection, policy: Ide
 
 def _persons(folder: Path, outdone: Mapping[int, Outdone], until_us: int | None, policy: IdentityPolicy) -> People:
     identity = HistoryIdentity()
-    # Millions of small objects, none of them in a cycle: looking for cycles would take half the time.
-    gc.disable()
-    try:
+    with uncollected():
         for partition, lost in sorted(outdone.items()):
             _gather(identity, folder, partition, lost, until_us)
         return People(identity.customers(policy), identity, policy)
-    finally:
-        gc.enable()
 
 
 def _gather(identity: HistoryIdentity, folder: Path, partition: int, lost: Outdone, until_us: int | None) -> None:
     offsets, happened = lost.by_offset()
-    next_lost, tell = 0, identity.tell
-    for offset, at, event_id, said, who, things in _names(folder, partition):
-        while next_lost < len(offsets) and offsets[next_lost] < offset:
-            next_lost += 1
-        counts = next_lost == len(offsets) or offsets[next_lost] != offset
-        if not counts:
-            at = happened[next_lost]  # the cut is about the event, so about the record that counts
-        if until_us is not None and at >= until_us:
-            continue
-        # A copy of the record that counts says the same once more, which changes nothing.
-        if not counts:
-            identity.tell_superseded(at, who, listed=said == LISTED)
-        elif said == LISTED:
-            tell(at, event_id, who, things)
-        else:
-            identity.tell_decision(at, event_id, who, linked=said == LINKS)
+    next_lost = 0
+    everybody: Sequence[Who] = ()
+    least: list[int] = []  # when whom a number means was first told of together
+    for who, rows in numbered(folder, partition):
+        if who is not everybody:
+            everybody, least = who, []
+        least.extend([EVER] * (len(who) - len(least)))
+        for row in rows:
+            offset, number = row[0], row[2]
+            while next_lost < len(offsets) and offsets[next_lost] < offset:
+                next_lost += 1
+            counts = next_lost == len(offsets) or offsets[next_lost] != offset
+            # The cut is about the event, so about the record that counts.
+            at = row[1] if counts else happened[next_lost]
+            if until_us is not None and at >= until_us:
+                continue
+            about = row[4] if len(row) > 3 else ()
+            if isinstance(about, str):
+                _decided(identity, at, row[3], who[number], about if counts else None)
+            elif not counts:
+                # A copy of the record that counts says the same once more, which changes nothing.
+                identity.tell_superseded(at, who[number], listed=True)
+            elif about or at <= least[number]:  # else all of it was told
+                least[number] = min(at, least[number])
+                identity.tell(at, row[3] if len(row) > 3 else "", who[number], about)
 
 
-def _names(folder: Path, partition: int) -> Iterator[Any]:
-    """What `reading` noted of a partition, in the order of the log."""
-    with names_file(folder, partition).open("rb") as lines:
-        for line in lines:
-            yield from orjson.loads(line)
+def _decided(identity: HistoryIdentity, at: int, event_id: str, pair: Who, verdict: str | None) -> None:
+    if verdict is None:
+        identity.tell_superseded(at, pair, listed=False)
+    else:
+        identity.tell_decision(at, event_id, pair, linked=verdict == LINKS)

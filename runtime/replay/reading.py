@@ -5,19 +5,18 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-import orjson
-
 from customer_timeline.projections.choosing import NOWHERE, pack_entry
-from customer_timeline.projections.cut_graph import LINKED
 from customer_timeline.projections.records import bytes_hash
 from customer_timeline.projections.selection import RETRACTION, Selection
+from customer_timeline.runtime.replay.garbage import uncollected
 from customer_timeline.runtime.replay.lines import one_line, wrapped
-from customer_timeline.runtime.replay.spool import LINKS, LISTED, PARTS, PartitionSpool, pack_line
+from customer_timeline.runtime.replay.names import Names
+from customer_timeline.runtime.replay.spool import PartitionSpool, pack_line
 from customer_timeline.schemas.codec import Codec
 from customer_timeline.schemas.decoded import DecodedEvent, Head, from_micros, to_micros
 from customer_timeline.schemas.errors import InvalidEvent
@@ -42,11 +41,11 @@ class Keeper(Protocol):
         is."""
         ...
 
-    def ready(self) -> Iterable[bytes]:
+    def ready(self) -> Iterable[bytes | memoryview]:
         """What can be written by now."""
         ...
 
-    def rest(self) -> Iterable[bytes]:
+    def rest(self) -> Iterable[bytes | memoryview]:
         """What still waits."""
         ...
 
@@ -109,8 +108,7 @@ def _go_on(
             raise _Stopped
 
     # Nothing here makes cycles but pydantic's errors, and those are few: collecting now and then is enough.
-    gc.disable()
-    try:
+    with suppress(_Stopped), uncollected():
         for batch in reader.read(stretch.partition, note.next_offset, stretch.until, while_silent=unless_stopped):
             for chunk in _chunks(batch, stretch.rate):
                 taking.take(chunk)
@@ -126,13 +124,8 @@ def _go_on(
                     gc.collect(1)
                     gc.freeze()  # what the codec remembers stays: it need not be looked at again
                     collected = saved
-    except _Stopped:
-        taking.checkpoint()
-        return
-    finally:
-        gc.enable()
-    note.next_offset = max(stretch.until, stretch.first)
-    note.done = True
+        note.next_offset = max(stretch.until, stretch.first)
+        note.done = True
     taking.checkpoint()
     told(note.next_offset - stretch.first)
 
@@ -145,9 +138,9 @@ class _Events:
         self._selection = stretch.selection
         self._everything = stretch.selection == Selection()
         self._keeper = _keeper(stretch.details)
-        self._named = stretch.names
+        self._names = Names() if stretch.names else None
         # Where nothing more is asked of an event, less of it is made.
-        quick = self._everything and self._keeper is None and not self._named
+        quick = self._everything and self._keeper is None and self._names is None
         self._decode: Callable[..., Head | DecodedEvent] = codec.head if quick else codec.decode
         # Of accepted records, by the hash of their bytes: when they were recorded.
         self._seen: dict[bytes, int] = {}
@@ -155,9 +148,8 @@ class _Events:
     def take(self, batch: Sequence[LogRecord]) -> None:
         """The hot path: everything here is done for every record of the log."""
         values: list[bytes] = []
-        told: list[tuple[Any, ...]] = []
-        note, pending, seen, named = self._spool.note, self._spool.pending, self._seen, self._named
-        everything, competes, keeper = self._everything, self._selection.competes, self._keeper
+        note, pending, seen, names = self._spool.note, self._spool.pending, self._seen, self._names
+        everything, competes, keeper, decode = self._everything, self._selection.competes, self._keeper, self._decode
         wants: Callable[[Any], bool] = self._selection.wants
         at, buckets = note.values, len(pending)
         stamped, stamp, stamp_us, in_time = -1, from_micros(0), 0, False
@@ -173,8 +165,12 @@ class _Events:
             if header is None and in_time and seen.get(record_hash, stamp_us + 1) <= stamp_us:
                 note.copies += 1
                 continue
-            event = self._accepted(content, stamp, header)
-            if event is None:
+            try:
+                event = decode(value, appended_at=stamp, recorded_header=header)
+            except InvalidEvent:
+                event = None
+            # Of what Postgres cannot keep the projector makes a dead letter.
+            if event is None or not is_storable(content):
                 note.dead_letters += 1
                 continue
             recorded_us = stamp_us if event.recorded_at is stamp else to_micros(event.recorded_at)
@@ -191,8 +187,8 @@ class _Events:
                 at += length
             if isinstance(event, DecodedEvent):
                 event_key = bytes.fromhex(event.event_id.replace("-", ""))
-                if named and (event.identifiers or event.things or event.decides):
-                    told.append(_told(event, offset))
+                if names is not None:
+                    names.add(event, offset)
                 if keeper is not None and length:
                     keeper.add(event, offset, recorded_us, start, length)
             else:
@@ -200,8 +196,7 @@ class _Events:
             pending[(event_key[0] << 8 | event_key[1]) % buckets] += pack_entry(
                 event_key, record_hash, offset, recorded_us, event.occurred_us, start, event.revision, length, retracts
             )
-        names = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE) if told else b""
-        self._spool.write(values, () if keeper is None else keeper.ready(), names)
+        self._spool.write(values, () if keeper is None else keeper.ready(), b"" if names is None else names.line())
         note.events += len(values)
         if len(seen) > _REMEMBERED:
             seen.clear()
@@ -211,15 +206,6 @@ class _Events:
         if self._keeper is not None:
             self._spool.write((), self._keeper.rest())
         self._spool.checkpoint()
-
-    def _accepted(self, value: bytes, stamp: datetime, header: str | None) -> Head | DecodedEvent | None:
-        """The event, where the projector would accept the record."""
-        try:
-            event = self._decode(value, appended_at=stamp, recorded_header=header)
-        except InvalidEvent:
-            return None
-        # Of what Postgres cannot keep the projector makes a dead letter.
-        return event if is_storable(value) else None
 
 
 class _Records:
@@ -274,15 +260,6 @@ def _keeper(details: Details) -> Keeper | None:
 
         return Gathering()
     return _Lines() if details == "lines" else None
-
-
-def _told(event: DecodedEvent, offset: int) -> tuple[Any, ...]:
-    """Whom and what the record names, or is a decision about; read by `people`."""
-    who, said = event.identifiers, LISTED
-    if event.decides is not None:
-        who, said = event.decides, LINKS if event.type == LINKED else PARTS
-    things = [one[0] for one in event.things]
-    return offset, event.occurred_us, event.event_id, said, [one[:2] for one in who], things
 
 
 def _chunks(batch: Sequence[LogRecord], rate: float | None) -> Iterator[Sequence[LogRecord]]:

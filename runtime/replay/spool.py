@@ -33,11 +33,6 @@ _MOST_BUCKETS: Final = 1 << 16
 _END: Final = struct.Struct("=I")
 _BETWEEN: Final = struct.Struct("=II")
 
-# What the lines of names say of a record beside whom it names: an event of the timeline, or a decision about two.
-LISTED: Final = 0
-LINKS: Final = 1
-PARTS: Final = 2
-
 _LINE: Final = struct.Struct("<16sqqI")
 pack_line: Final = _LINE.pack
 
@@ -94,10 +89,11 @@ class PartitionSpool:
         self._thread = ThreadPoolExecutor(1)
         self._syncing: Future[None] | None = None
 
-    def write(self, values: Iterable[bytes], details: Iterable[bytes] = (), names: bytes = b"") -> None:
+    def write(self, values: Iterable[bytes], details: Iterable[bytes | memoryview] = (), names: bytes = b"") -> None:
         """Append events (each with its line break), what is noted of them, and whom and what records name."""
         self.note.values += self._values.write(b"".join(values))
-        self.note.details += self._details.write(b"".join(details))
+        for one in details:
+            self.note.details += self._details.write(one)
         self.note.names += self._names.write(names)
 
     def checkpoint(self) -> None:
@@ -155,7 +151,7 @@ def details_file(folder: Path, partition: int) -> Path:
 
 
 def names_file(folder: Path, partition: int) -> Path:
-    """Whom and what the records of a partition name, a batch to a line, asked for or not."""
+    """Whom and what the records of a partition name, asked for or not (`names`)."""
     return folder / f"{partition}.names"
 
 
@@ -178,6 +174,12 @@ def entries_in(folder: Path, partition: int, bucket: int, buckets: int) -> bytes
             parts.append(index[entries + start : entries + end])
             at = entries + _END.unpack_from(index, entries - _END.size)[0]
     return b"".join(parts)
+
+
+def forget_content(path: Path) -> None:
+    """Give back the memory in which the kernel keeps a file that is on the disk: else whoever removes it has to."""
+    with path.open("rb") as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def write_json(path: Path, content: object) -> None:
