@@ -166,9 +166,7 @@ def resolve(
     forbidden = _partners(pair for pair, decided in last.items() if decided.verdict == "unlinked")
     limited = {kind for kind in {m.kind for m in members.values()} if limit_of(kind, policy)}
     sides = {m.identifier_id: _Side(m.identifier_id, m.kind if m.kind in limited else None) for m in members.values()}
-    raw = {identifier_id: identifier_id for identifier_id in members}
     for automatic, _, _, pair in standing:
-        _join_raw(raw, pair)
         left, right = sides[pair[0]], sides[pair[1]]
         if left is right:
             continue
@@ -189,9 +187,17 @@ def resolve(
     touched = {end for pair in last for end in pair} | {
         end for pair, reason in refused.items() if reason == "separated" or reason.startswith("limit:") for end in pair
     }
-    contested_roots = {_root(raw, end) for end in touched}
-    contested = frozenset(i for i in members if _root(raw, i) in contested_roots)
+    contested = _beside(touched, members, (pair for _, _, _, pair in standing)) if touched else frozenset()
     return Resolution(_named(sides, members), refused, refused_operator, contested)
+
+
+def _beside(touched: Iterable[str], members: Iterable[str], standing: Iterable[Pair]) -> frozenset[str]:
+    """All in the raw components of those touched."""
+    raw = {identifier_id: identifier_id for identifier_id in members}
+    for pair in standing:
+        _join_raw(raw, pair)
+    roots = {_root(raw, end) for end in touched}
+    return frozenset(i for i in members if _root(raw, i) in roots)
 
 
 def _named(sides: Mapping[str, _Side], members: Mapping[str, Member]) -> dict[str, tuple[str, ...]]:

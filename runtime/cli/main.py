@@ -19,6 +19,7 @@ def main() -> None:
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if ours:
             signal.signal(signal.SIGINT, _end)
+        _begin_early(sys.argv[1:])
         from customer_timeline.runtime.cli import app
 
         command = app.build_app(sys.argv[1:])
@@ -27,6 +28,14 @@ def main() -> None:
     except KeyboardInterrupt:
         _end()
     app.run(command)
+
+
+def _begin_early(words: list[str]) -> None:
+    """The processes of a replay load longer than this one, so they begin first; a wrong guess costs time only."""
+    if words[:1] == ["replay"] and "--help" not in words:
+        from customer_timeline.runtime.replay.forking import prepare
+
+        prepare(columns=not {"parquet", "duckdb"}.isdisjoint(words))
 
 
 def _end(*_: object) -> None:

@@ -1,6 +1,6 @@
 """Where the processes of a replay are forked from: a process that has nothing but the modules loaded.
 
-Light itself, so that a command can call `prepare` before it loads anything else.
+Light itself, so that the command line can call `prepare` before it loads anything else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COLUMNS: Final = "customer_timeline.runtime.replay.gathering"
 def prepare(*, columns: bool) -> None:
     """Begin to load what the processes of a `Crew` need, in the background; `columns` where they make columns.
 
-    Calling it is no more than quicker, and its failures are those of the crew.
+    Calling it is no more than quicker, and its failures are those of the crew. Called again it changes nothing.
     """
     # Arrow's own way with memory keeps what is free: each process would seem to grow with the log.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

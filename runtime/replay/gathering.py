@@ -23,7 +23,7 @@ from customer_timeline.schemas.decoded import DIRECTION, DecodedEvent, anchor_of
 _WAITING_ROWS: Final = 16_000
 _WAITING_SPAN: Final = 64 << 20
 # So many values wait as Python has them.
-_PACKED_ROWS: Final = 128
+_PACKED_ROWS: Final = 256
 
 _TYPE: Final = b"type"
 # Where the event's bytes begin and end in the spool. Fields of events do not begin with a line.
