@@ -33,8 +33,10 @@ _NUMBER: Final = "_type"
 _ALIKE: Final = frozenset({"type", "listed", "log_partition"})
 # An event's fields before its data and the notes on it.
 _DATA: Final = DecodedEvent._fields.index("data_quality")
+_GATHERED: Final = (*DecodedEvent._fields[:_DATA], "number", "offset", "recorded_us", "start", "length")
 _SPOOLED: Final = tuple((name, kind) for name, kind in (*FIXED, *PLACE) if name not in _ALIKE)
-_ROWS: Final = pa.schema([*_SPOOLED, (_NUMBER, pa.int64()), (LINE, pa.list_(pa.int64(), 2))])
+_COLUMNS: Final = (*_SPOOLED, (_NUMBER, pa.int64()), (LINE, pa.list_(pa.int64(), 2)))
+_ROWS: Final = pa.schema(_COLUMNS)
 
 
 class Gathering:
@@ -52,12 +54,7 @@ class Gathering:
         own.values.append(own.pick(event.data.__dict__))
         if len(own.values) == _PACKED_ROWS:
             own.pack()
-        common = self._common
-        common.events.append(event[:_DATA])
-        common.numbers.append(own.number)
-        common.offsets.append(offset)
-        common.recorded.append(recorded_us)
-        common.lines.extend((start, start + length - 1))  # without its line break
+        self._common.events.append((*event[:_DATA], own.number, offset, recorded_us, start, length))
 
     def ready(self) -> Iterable[memoryview]:
         """Tables of all types, once enough rows wait."""
@@ -89,48 +86,42 @@ def _as_stream(own: _Own, rows: Any) -> memoryview:
 
 
 class _Common:
-    """What every event has, in the order of the spool: those that are not packed yet without their data (`events`), by
-    which number their types are known, where in the log they are, when they were recorded, and where their bytes begin
-    and end (`lines`, two numbers each)."""
+    """What every event has, in the order of the spool. `events`: those that are not packed yet, without their data."""
 
     def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
         self._packed: list[Any] = []
         self._first = 0
         self.rows = 0
         self.span = 0
-        self._empty()
-
-    def _empty(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-        self.numbers = array("q")
-        self.offsets = array("q")
-        self.recorded = array("q")
-        self.lines = array("q")
 
     def pack(self) -> None:
         """Make columns of the events at hand."""
-        if not self._packed:
-            self._first = self.lines[0]
-        told = dict(zip(DecodedEvent._fields, zip(*self.events, strict=True), strict=False))
+        told = dict(zip(_GATHERED, zip(*self.events, strict=True), strict=True))
         who, things = told["identifiers"], told["things"]
         anchors = map(anchor_of, who, things, told["continues_thing"])
+        lines = array("q")
+        for start, length in zip(told["start"], told["length"], strict=True):
+            lines.extend((start, start + length - 1))  # without its line break
         values: dict[str, Any] = {
             **told,
-            "occurred_at": _integers(array("q", told["occurred_us"])),
-            "recorded_at": _integers(self.recorded),
+            "occurred_at": _integers(told["occurred_us"]),
+            "recorded_at": _integers(told["recorded_us"]),
             "direction": [DIRECTION[actor] for actor in told["actor"]],
             "anchor_id": [one if listed else None for one, listed in zip(anchors, told["listed"], strict=True)],
             "identifier_ids": _ids(who),
             "thing_ids": _ids(things),
-            "log_offset": _integers(self.offsets),
+            "log_offset": _integers(told["offset"]),
+            _NUMBER: _integers(told["number"]),
+            LINE: pa.FixedSizeListArray.from_arrays(_integers(lines), 2),
         }
-        columns = [_column(values[name], kind) for name, kind in _SPOOLED]
-        lines = pa.FixedSizeListArray.from_arrays(_integers(self.lines), 2)
-        columns += (_integers(self.numbers), lines)
+        columns = [_column(values[name], kind) for name, kind in _COLUMNS]
+        if not self._packed:
+            self._first = lines[0]
         self._packed.append(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
         self.rows += len(self.events)
-        self.span = self.lines[-1] - self._first
-        self._empty()
+        self.span = lines[-1] - self._first
+        self.events.clear()
 
     def table(self) -> Any:
         """All rows."""
@@ -139,9 +130,9 @@ class _Common:
         return pa.Table.from_batches(self._packed, _ROWS).combine_chunks()
 
 
-def _integers(numbers: array[int]) -> Any:
-    """A column of them, where they are."""
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+def _integers(numbers: Sequence[int]) -> Any:
+    """A column of them."""
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(array("q", numbers))])
 
 
 def _ids(named: Iterable[Sequence[tuple[str, ...]]]) -> Any:

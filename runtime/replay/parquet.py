@@ -18,7 +18,7 @@ from customer_timeline.runtime.replay.gathering import LINE, spooled_tables
 from customer_timeline.runtime.replay.identity_tables import identity_tables
 from customer_timeline.runtime.replay.output import EVENTS, IDENTITY, PEOPLE, check_output
 from customer_timeline.runtime.replay.people import People, Persons
-from customer_timeline.runtime.replay.spool import Holes, details_file, forget_content, values_file
+from customer_timeline.runtime.replay.spool import Holes, details_file, values_file
 from customer_timeline.schemas.catalogue import CATALOGUE
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
@@ -205,19 +205,12 @@ def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[in
     pa.set_cpu_count(1)
     # Who is who takes longest, and only one process can work it out: the others take what it leaves.
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    values, details = values_file(folder, partition), details_file(folder, partition)
-    written = _written(values, details, beside, partition, holes)
-    for path in (values, details):
-        forget_content(path)
-    return written
-
-
-def _written(values: Path, details: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
+    values = values_file(folder, partition)
     if values.stat().st_size == 0:
         return 0, 0
     with pa.memory_map(str(values)) as source:
         files = _Files(beside, partition, source.read_buffer())
-        for type_name, found in spooled_tables(details):
+        for type_name, found in spooled_tables(details_file(folder, partition)):
             files.add(type_name, _won(found, holes))
         files.close()
     return files.count, files.size

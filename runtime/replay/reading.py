@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ Told = Callable[[int], None]
 def read_stretch(stretch: Stretch, reader: LogReader, codec: Codec, told: Told, stopped: Callable[[], bool]) -> bool:
     """Go on with the partition until its end, or until `stopped` says so. True where the end was reached.
 
-    Raises what the reader raises; what was brought to the disk until then stays.
+    Raises what the reader raises; what was noted until then stays.
     """
     spool = PartitionSpool(stretch.folder, stretch.partition, stretch.first, stretch.buckets)
     try:
@@ -186,7 +187,7 @@ class _Events:
                 start, length = at, len(line)
                 at += length
             if isinstance(event, DecodedEvent):
-                event_key = bytes.fromhex(event.event_id.replace("-", ""))
+                event_key = unhexlify(event.event_id.replace("-", ""))
                 if names is not None:
                     names.add(event, offset)
                 if keeper is not None and length:
@@ -245,7 +246,7 @@ class _Lines:
         self._lines: list[bytes] = []
 
     def add(self, event: DecodedEvent, offset: int, recorded_us: int, start: int, length: int) -> None:
-        self._lines.append(pack_line(bytes.fromhex(event.event_id.replace("-", "")), offset, recorded_us, length))
+        self._lines.append(pack_line(unhexlify(event.event_id.replace("-", "")), offset, recorded_us, length))
 
     def ready(self) -> Iterable[bytes]:
         lines, self._lines = self._lines, []

@@ -19,7 +19,7 @@ from customer_timeline.runtime.replay.errors import NoSuchPartition, ReplayWitho
 from customer_timeline.runtime.replay.folder import Work, take_up, work_folder
 from customer_timeline.runtime.replay.people import TELLING
 from customer_timeline.runtime.replay.reading import Details, Stretch
-from customer_timeline.runtime.replay.spool import Lost, read_note
+from customer_timeline.runtime.replay.spool import Lost, forget, read_note
 from customer_timeline.runtime.settings import Settings
 from customer_timeline.schemas.errors import CustomerTimelineError
 from customer_timeline.streams.log_reader import Bounds, Client, LogReader, open_log
@@ -90,10 +90,11 @@ def replay(settings: Settings, question: Question, ways: Ways, write: Write, obs
                 observe("deciding", 0, 0)
                 decided = _decided(crew, question, work)
                 observe("writing", 0, 0)
-                written = write(crew, work, decided)
+                outcome = _outcome(work, decided, write(crew, work, decided))
+                crew.each(forget, [(work.folder, number) for number in work.bounds])
         finally:
             reader.close()
-        return _outcome(work, decided, written)
+        return outcome
 
 
 def _opened(settings: Settings, client: Client) -> tuple[LogReader, Mapping[int, Bounds]]:

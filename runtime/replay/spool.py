@@ -1,8 +1,9 @@
 """The spool: what a partition gave, on disk, with a note of how far it is. Survives a kill at any point.
 
-Files only grow. Now and then they are brought to the disk and then the note of their lengths, in this order; whoever
-goes on cuts each file to the length in the note, so nothing is there twice and nothing is missing. A thread waits for
-the disk, while the next records are read.
+Files only grow. Now and then they are handed to the kernel and then the note of their lengths, in this order; whoever
+goes on cuts each file to the length in the note, so nothing is there twice and nothing is missing. Nobody waits for the
+disk: most replays end before it would be written to. Where the machine itself stops, a file may be shorter than its
+note says; then the partition is begun anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import os
 import struct
 from array import array
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from heapq import merge
@@ -81,13 +81,11 @@ class PartitionSpool:
         """Entries that are not written yet, by bucket; the caller appends to them."""
         self._lock: IO[bytes] = (folder / f"{partition}.lock").open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.note = read_note(folder, partition) or Note(first)
+        self.note = _true_note(folder, partition) or Note(first)
         self._values = _at(values_file(folder, partition), self.note.values)
         self._details = _at(details_file(folder, partition), self.note.details)
         self._names = _at(names_file(folder, partition), self.note.names)
         self._index = _at(index_file(folder, partition), self.note.index)
-        self._thread = ThreadPoolExecutor(1)
-        self._syncing: Future[None] | None = None
 
     def write(self, values: Iterable[bytes], details: Iterable[bytes | memoryview] = (), names: bytes = b"") -> None:
         """Append events (each with its line break), what is noted of them, and whom and what records name."""
@@ -97,8 +95,7 @@ class PartitionSpool:
         self.note.names += self._names.write(names)
 
     def checkpoint(self) -> None:
-        """Begin to bring everything to the disk; the note says so as soon as it is there. Waits for the one before."""
-        self._settle()
+        """Hand everything to the kernel, then say so in the note."""
         ends = array("I", accumulate(map(len, self.pending)))
         if ends[-1]:
             self.note.index += self._index.write(b"".join((ends.tobytes(), *self.pending)))
@@ -106,38 +103,38 @@ class PartitionSpool:
             pending.clear()
         for stream in self._streams:
             stream.flush()
-        self._syncing = self._thread.submit(self._to_disk, asdict(self.note))
+        _replace(_note_file(self._folder, self._partition), asdict(self.note), durable=False)
 
     def close(self) -> None:
-        """Wait for the disk and close the files as they are; what came after the last checkpoint is cut off by whoever
-        goes on."""
-        try:
-            self._settle()
-        finally:
-            self._thread.shutdown()
-            for stream in (*self._streams, self._lock):
-                stream.close()
+        """Close the files as they are; what came after the last checkpoint is cut off by whoever goes on."""
+        for stream in (*self._streams, self._lock):
+            stream.close()
 
     @property
     def _streams(self) -> tuple[IO[bytes], ...]:
         return self._values, self._details, self._names, self._index
 
-    def _settle(self) -> None:
-        if self._syncing is not None:
-            self._syncing.result()
-
-    def _to_disk(self, note: dict[str, int]) -> None:
-        for stream in self._streams:
-            os.fsync(stream.fileno())
-        write_json(_note_file(self._folder, self._partition), note)
-
 
 def read_note(folder: Path, partition: int) -> Note | None:
-    """How far the partition was brought; None where it was not begun."""
+    """How far the partition was brought; None where it was not begun, or where the note was lost."""
     try:
         return Note(**json.loads(_note_file(folder, partition).read_bytes()))
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
+
+
+def _true_note(folder: Path, partition: int) -> Note | None:
+    """The note, where all of what it speaks of is there."""
+    note = read_note(folder, partition)
+    if note is None:
+        return None
+    noted = zip(_FILES, (note.values, note.details, note.names, note.index), strict=True)
+    there = all(_size(file(folder, partition)) >= size for file, size in noted)
+    return note if there else None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def values_file(folder: Path, partition: int) -> Path:
@@ -160,6 +157,9 @@ def index_file(folder: Path, partition: int) -> Path:
     return folder / f"{partition}.index"
 
 
+_FILES: Final = (values_file, details_file, names_file, index_file)
+
+
 def entries_in(folder: Path, partition: int, bucket: int, buckets: int) -> bytes:
     """The packed entries of a partition that fall into a bucket, of so many."""
     parts: list[bytes] = []
@@ -176,19 +176,24 @@ def entries_in(folder: Path, partition: int, bucket: int, buckets: int) -> bytes
     return b"".join(parts)
 
 
-def forget_content(path: Path) -> None:
-    """Give back the memory in which the kernel keeps a file that is on the disk: else whoever removes it has to."""
-    with path.open("rb") as stream:
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+def forget(folder: Path, partition: int) -> None:
+    """Remove what a partition gave. To take back the memory of large files is work that processes can share."""
+    for file in (_note_file, *_FILES):
+        file(folder, partition).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:
     """Replace the file in one step, on the disk when this returns."""
+    _replace(path, content, durable=True)
+
+
+def _replace(path: Path, content: object, *, durable: bool) -> None:
     beside = path.with_name(f"{path.name}.new")
     with beside.open("w") as stream:
         json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
     beside.replace(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -145,6 +146,20 @@ def test_what_came_after_the_last_note_is_read_again_and_stands_there_once(tmp_p
         assert _rows(broken) == _rows(whole)
     else:
         assert details_file(broken, 0).read_bytes() == details_file(whole, 0).read_bytes()
+
+
+@pytest.mark.parametrize("lost", ["values", "details", "names", "index", "note"])
+def test_what_the_disk_had_not_when_the_machine_stopped_is_read_anew(tmp_path: Path, lost: str) -> None:
+    records = _different_records(3, 400)
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    assert not _read(broken, records, "columns", stop_after=200)
+    path = broken / f"0.{lost}"
+    os.truncate(path, path.stat().st_size // 2)
+    assert _read(broken, records, "columns")
+    assert _read(whole, records, "columns")
+    assert read_note(broken, 0) == read_note(whole, 0)
+    assert values_file(broken, 0).read_bytes() == values_file(whole, 0).read_bytes()
+    assert (_entries(broken), _said(broken), _rows(broken)) == (_entries(whole), _said(whole), _rows(whole))
 
 
 def test_a_partition_of_which_nothing_comes_is_left_when_it_is_asked_for_and_keeps_what_came(tmp_path: Path) -> None:
