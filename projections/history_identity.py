@@ -186,8 +186,9 @@ class HistoryIdentity:
 
         What the live view gives as `customer_id` once it has seen the same records.
         """
+        customers = self._resolution(policy).customers  # before all else, for it takes memory that is free afterwards
         found = {one: one for one in self._named}  # whoever was named alone is a customer alone
-        for customer_id, ones in self._resolution(policy).customers.items():
+        for customer_id, ones in customers.items():
             found.update(dict.fromkeys(ones, customer_id))
         for thing_id in self._things:
             owner = owner_of(thing_id, self._things)

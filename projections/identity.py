@@ -53,13 +53,16 @@ class Resolution(NamedTuple):
 
 
 class _Side:
-    """A growing customer: its members, and how many values of each limited kind they hold."""
+    """A growing customer: its members, and how many values of each limited kind they hold.
+
+    Many are alone, and of one kind; so counts are shared, and never changed where they are.
+    """
 
     __slots__ = ("counts", "members")
 
-    def __init__(self, identifier_id: str, limited_kind: str | None) -> None:
+    def __init__(self, identifier_id: str, counts: Mapping[str, int]) -> None:
         self.members = [identifier_id]
-        self.counts = {limited_kind: 1} if limited_kind else {}
+        self.counts = counts
 
 
 def unordered(pair: Pair) -> Pair:
@@ -164,8 +167,9 @@ def resolve(
     standing, refused = standing_links(members, links, last, policy)
     refused_operator: dict[Pair, str] = {}
     forbidden = _partners(pair for pair, decided in last.items() if decided.verdict == "unlinked")
-    limited = {kind for kind in {m.kind for m in members.values()} if limit_of(kind, policy)}
-    sides = {m.identifier_id: _Side(m.identifier_id, m.kind if m.kind in limited else None) for m in members.values()}
+    kinds = {m.kind for m in members.values()}
+    counts: dict[str, dict[str, int]] = {kind: {kind: 1} if limit_of(kind, policy) else {} for kind in kinds}
+    sides = {m.identifier_id: _Side(m.identifier_id, counts[m.kind]) for m in members.values()}
     for automatic, _, _, pair in standing:
         left, right = sides[pair[0]], sides[pair[1]]
         if left is right:
@@ -239,8 +243,9 @@ def _merge(sides: dict[str, _Side], left: _Side, right: _Side) -> None:
     if len(left.members) < len(right.members):
         left, right = right, left
     left.members.extend(right.members)
-    for kind, count in right.counts.items():
-        left.counts[kind] = left.counts.get(kind, 0) + count
+    if right.counts:
+        more = {kind: left.counts.get(kind, 0) + count for kind, count in right.counts.items()}
+        left.counts = {**left.counts, **more}
     for identifier_id in right.members:
         sides[identifier_id] = left
 

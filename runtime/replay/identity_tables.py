@@ -17,7 +17,7 @@ from customer_timeline.runtime.replay.columns import INSTANT
 from customer_timeline.schemas.identity_policy import IdentityPolicy, KindPolicy
 
 _TEXT: Final = pa.string()
-_ROWS: Final = 20_000
+_ROWS: Final = 10_000
 
 _SCHEMAS: Final[Mapping[str, Any]] = {
     # `mentioned_at`: first named by a decision, or by a record that another of its event replaced.

@@ -22,7 +22,7 @@ from customer_timeline.runtime.replay.spool import Holes, details_file, values_f
 from customer_timeline.schemas.catalogue import CATALOGUE
 
 # Rows that wait to be written, of all families and months together: this bounds the memory of a process.
-_WAITING_ROWS: Final = 40_000
+_WAITING_ROWS: Final = 20_000
 _GROUP_ROWS: Final = 10_000
 _GROUP_BYTES: Final = 64 << 20
 # A file is open until its month is over in the log. A history that jumps about in time could need more than a process
@@ -79,9 +79,10 @@ def _write_identity(found: People, folder: Path) -> None:
 
 def _write_sorted(rows: Any, path: Path, by: Sequence[str]) -> None:
     # Not `sort_by`, which would load a package of Arrow's for it.
-    rows = rows.take(pc.sort_indices(rows, [(name, "ascending") for name in by]))
+    order = pc.sort_indices(rows, [(name, "ascending") for name in by])
     with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
-        writer.write_table(rows, row_group_size=_PEOPLE_ROWS)
+        for at in range(0, len(order), _PEOPLE_ROWS):
+            writer.write_table(rows.take(order.slice(at, _PEOPLE_ROWS)))
 
 
 def remove_folder(path: Path) -> None:
