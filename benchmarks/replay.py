@@ -50,11 +50,12 @@ def replays(bench: Bench, shape: Shape, repetitions: int, say: Callable[[str], N
     topic = _filled(bench, "replay", shape)
     quarter = _filled(bench, "replay-quarter", replace(shape, events=shape.events // 4))
     turns: dict[str, list[Turn]] = {name: [] for name in ("bare", *_OUTPUTS)}
+    smaller: dict[str, list[Turn]] = {to: [] for to in _OUTPUTS}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        smaller = {to: _replayed(quarter, to, Path(folder)).peak_mb for to in _OUTPUTS}
         for number in range(repetitions):
             turns["bare"].append(_bare(topic))
             for to in _OUTPUTS:
+                smaller[to].append(_replayed(quarter, to, Path(folder)))
                 turns[to].append(_replayed(topic, to, Path(folder)))
             told = ", ".join(f"{name} {found[-1].records_per_s:,.0f}" for name, found in turns.items())
             say(f"replay, run {number + 1}: {told} records/s")
@@ -63,16 +64,19 @@ def replays(bench: Bench, shape: Shape, repetitions: int, say: Callable[[str], N
     return [_row(to, shape.events, turns[to], turns["bare"], smaller[to]) for to in _OUTPUTS]
 
 
-def _row(to: str, events: int, found: list[Turn], bare: list[Turn], quarter_peak_mb: float) -> dict[str, Any]:
+def _row(to: str, events: int, found: list[Turn], bare: list[Turn], smaller: list[Turn]) -> dict[str, Any]:
     ratios = (one.records_per_s / by.records_per_s for one, by in zip(found, bare, strict=True))
     return {
         "output": to,
         "events": events,
+        "runs": len(found),
         "records_per_s": round(median(one.records_per_s for one in found)),
+        "slowest": round(min(one.records_per_s for one in found)),
+        "fastest": round(max(one.records_per_s for one in found)),
         "to_bare": round(median(ratios), 2),
         "cpu_us": round(median(one.cpu_us for one in found), 1),
         "peak_mb": round(median(one.peak_mb for one in found)),
-        "quarter_peak_mb": round(quarter_peak_mb),
+        "quarter_peak_mb": round(median(one.peak_mb for one in smaller)),
     }
 
 

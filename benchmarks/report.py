@@ -113,11 +113,16 @@ _TABLES: tuple[tuple[str, str, Sequence[str], Callable[[Mapping[str, Any]], Row]
     (
         "replay",
         "A replay, by two processes, from its start to the finished output",
-        ("output", "records", "records/s", "to a bare consumer", "CPU µs a record", "peak MB", "of a quarter, peak MB"),
+        (
+            *("output", "records", "runs", "records/s", "range", "to a bare consumer"),
+            *("CPU µs a record", "peak MB", "of a quarter, peak MB"),
+        ),
         lambda found: (
             found["output"],
             f"{found['events']:,}",
+            found["runs"],
             f"{found['records_per_s']:,}",
+            f"{found['slowest']:,} to {found['fastest']:,}",
             found["to_bare"],
             found["cpu_us"],
             found["peak_mb"],
@@ -206,7 +211,7 @@ def _machine(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}, Python "
         f"{machine['python']}, PostgreSQL {postgres['server_version']} ({settings}); "
         f"{libraries}. {parameters['events']:,} events, {parameters['customers']:,} customers, "
-        f"{parameters['repetitions']} runs each, the median is shown."
+        f"{parameters['repetitions']} runs each where a table says nothing else, the median is shown."
     )
 
 

@@ -40,7 +40,10 @@ RESULT: dict[str, Any] = {
         {
             "output": "ndjson",
             "events": 9,
+            "runs": 3,
             "records_per_s": 120_000,
+            "slowest": 110_000,
+            "fastest": 130_000,
             "to_bare": 0.3,
             "cpu_us": 9.0,
             "peak_mb": 300,
@@ -49,7 +52,10 @@ RESULT: dict[str, Any] = {
         {
             "output": "parquet",
             "events": 9,
+            "runs": 3,
             "records_per_s": 50_000,
+            "slowest": 40_000,
+            "fastest": 60_000,
             "to_bare": 0.1,
             "cpu_us": 9.0,
             "peak_mb": 300,
