@@ -73,9 +73,9 @@ class Crew:
             jobs,
             mp_context=context,
             initializer=_begin,
-            initargs=(settings, client, self._progress, self._stop, dict(self._slots)),
         )
-        self._pool = self._new_pool()
+        self._begun_with = (settings, client, self._progress, self._stop, dict(self._slots))
+        self._pool = self._new_pool(initargs=(*self._begun_with, 0))
 
     def __enter__(self) -> Crew:
         return self
@@ -84,10 +84,13 @@ class Crew:
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def refresh(self) -> None:
-        """Go on with new processes: what these remember of what they did is memory, and of no use for what follows."""
+    def refresh(self, *, nice: int = 0) -> None:
+        """Go on with new processes: what these remember of what they did is memory, and of no use for what follows.
+
+        `nice`: by how much they give way to the process that started them, as the kernel counts it.
+        """
         self._pool.shutdown()
-        self._pool = self._new_pool()
+        self._pool = self._new_pool(initargs=(*self._begun_with, nice))
 
     def read(self, stretches: Iterable[Stretch], observe: Callable[[Mapping[int, int]], None]) -> None:
         """Read every stretch into its spool. `observe` is told how far each partition is."""
@@ -133,9 +136,10 @@ def _breaks_told() -> Iterator[None]:
         raise ReplayBroken from exc
 
 
-def _begin(settings: Settings, client: Client, progress: Any, stop: Any, slots: dict[int, int]) -> None:
+def _begin(settings: Settings, client: Client, progress: Any, stop: Any, slots: dict[int, int], nice: int) -> None:
     # Ctrl-C reaches the whole group; the first process decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(nice)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _hand
     _hand = _Hand(settings, client, (progress, slots), stop)

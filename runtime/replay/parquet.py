@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +42,8 @@ def write_parquet(
     what says so.
     """
     beside = fresh_folder(folder / "parquet")
-    crew.refresh()
+    # Who is who takes longest, and only this process can work it out: the others take what it leaves.
+    crew.refresh(nice=_NICE)
     written = crew.begin(_write, [(folder, beside, number, found) for number, found in sorted(holes.items())])
     found = persons()
     _write_people(found.person_of, beside / PEOPLE)
@@ -204,8 +204,6 @@ class _Files:
 def _write(folder: Path, beside: Path, partition: int, holes: Holes) -> tuple[int, int]:
     # Two processes share the processors already; Arrow's own threads would only take turns with them.
     pa.set_cpu_count(1)
-    # Who is who takes longest, and only one process can work it out: the others take what it leaves.
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     values = values_file(folder, partition)
     if values.stat().st_size == 0:
         return 0, 0

@@ -250,7 +250,7 @@ class _Lines:
 
     def ready(self) -> Iterable[bytes]:
         lines, self._lines = self._lines, []
-        return lines
+        return (b"".join(lines),)
 
     rest = ready
 

@@ -93,7 +93,7 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None
     check_output("parquet", output, replace=False)  # as the command does before it reads the log
     output.mkdir()
     (output / "letter.txt").write_text("precious")
-    crew = SimpleNamespace(refresh=lambda: None, begin=lambda work, parts: list)
+    crew = SimpleNamespace(refresh=lambda **_: None, begin=lambda work, parts: list)
     found = People({}, HistoryIdentity(), POLICY)
     with pytest.raises(OutputIsNoReplay):
         write_parquet(cast(Crew, crew), tmp_path, {}, output, lambda: found)
