@@ -67,7 +67,8 @@ class LogUnreadable(CustomerTimelineError):  # noqa: N818
         self.cause_name = cause_name
         super().__init__(
             f"Partition {partition} of {topic} cannot be read at position {position} ({cause_name}): the records are "
-            "gone or damaged. Nothing is skipped; read from a position that `bounds` gives, or restore the log."
+            "gone or damaged. Nothing is skipped: where they are gone, begin anew (a replay with --from-start), or "
+            "restore the log."
         )
 
     def __reduce__(self) -> tuple[object, ...]:

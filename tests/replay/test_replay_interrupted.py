@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from replay_runs import COMMAND, environment, expected, fill, hard_log, replay
 from worker_farm import until
 
@@ -41,6 +44,31 @@ def test_stops_however_often_it_is_told_to_and_goes_on_later(
     _, told = replay(environ, *words)
     assert told["resumed"]
     assert output.read_bytes().splitlines() == expected(records)
+
+
+def test_records_that_were_deleted_before_they_were_read_are_not_skipped(kafka: str, tmp_path: Path) -> None:
+    topic = f"{TOPIC}-deleted"
+    records = fill(kafka, topic, hard_log(7, 400))
+    environ = {**os.environ, **environment(kafka, topic)}
+    output = tmp_path / "events.ndjson"
+    words = ("--to", "ndjson", "--output", str(output))
+    with subprocess.Popen([*COMMAND, "replay", *words, "--max-rate", "20"], env=environ) as running:
+        until(lambda: _reads(output), "it reads")
+        running.terminate()
+        assert running.wait(60) == 130
+    counts = Counter(record.partition for record in records)
+    first = {partition: count - 20 for partition, count in counts.items()}
+    admin = AdminClient({"bootstrap.servers": kafka})
+    gone = [TopicPartition(topic, partition, offset) for partition, offset in first.items()]
+    for deleted in admin.delete_records(gone).values():
+        deleted.result(60)
+    again = subprocess.run([*COMMAND, "replay", *words], env=environ, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "begin anew (a replay with --from-start)" in again.stderr
+    assert not output.exists()
+    replay(environ, *words, "--from-start")
+    left = [record for record in records if record.offset >= first[record.partition]]
+    assert output.read_bytes().splitlines() == expected(left)
 
 
 def test_a_disk_that_is_full_is_told_and_the_replay_goes_on_once_there_is_room(kafka: str, tmp_path: Path) -> None:
