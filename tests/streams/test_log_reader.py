@@ -12,6 +12,7 @@ from servers import MakeTopic
 from silent_broker import silent
 
 from customer_timeline.runtime.embedded import EmbeddedKafka
+from customer_timeline.streams import log_reader
 from customer_timeline.streams.log_reader import (
     Bounds,
     LogMissing,
@@ -111,7 +112,10 @@ def test_a_topic_that_does_not_exist_is_named(kafka: str, client: Literal["confl
 
 
 @pytest.mark.parametrize("client", ["confluent", "kafka-python"])
-def test_a_kafka_that_is_away_is_named(client: Literal["confluent", "kafka-python"]) -> None:
+def test_a_kafka_that_is_away_is_named(
+    client: Literal["confluent", "kafka-python"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "_ANSWER_S", 1.5)  # nobody is there, however long it is waited for
     with pytest.raises(LogUnreachable, match="did not answer"):
         open_log("127.0.0.1:1", "touchpoints", client=client).bounds()
 
