@@ -82,6 +82,14 @@ def aside(work: Callable[[], Result]) -> Result:
 def meanwhile(work: Callable[[], Result]) -> Callable[[], Result]:
     """As `aside`, for who has something to do in that time: what it gives waits for the end of `work`."""
     done: Future[Result] = Future()
+    begin(work, done)
+    return done.result
+
+
+def begin(work: Callable[[], Result], done: Future[Result]) -> None:
+    """Do `work` on another thread; what it gives or raises goes to `done`. Where a signal ends this call, it may have
+    begun or not.
+    """
 
     def run() -> None:
         try:
@@ -90,7 +98,6 @@ def meanwhile(work: Callable[[], Result]) -> Callable[[], Result]:
             done.set_exception(exc)
 
     threading.Thread(target=run, name="aside", daemon=True).start()
-    return done.result
 
 
 @contextmanager

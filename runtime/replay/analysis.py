@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Final
 
 from customer_timeline.producers.errors import PackageMissing
 from customer_timeline.runtime.files import FileUnusable
+from customer_timeline.runtime.interrupts import begin
 from customer_timeline.runtime.replay.as_of import answer_as_of, refuse_as_of
 from customer_timeline.runtime.replay.columns import COMMON, columns_of, family_of
 from customer_timeline.runtime.replay.crew import Crew
@@ -32,6 +34,8 @@ except ImportError as exc:
     raise PackageMissing("DuckDB files and `sql` need duckdb", "analytics") from exc
 
 _LOOK_S: Final = 0.2
+_AGAIN_S: Final = 0.02
+_STOPPED_S: Final = 10.0
 
 _NO_PLURAL: Final = frozenset({"knowledge", "loyalty", "quality", "social", "identity"})
 
@@ -117,15 +121,24 @@ def ask_watched(
         connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
         return ask(connection, query)
 
-    with ThreadPoolExecutor(1, "query") as pool:
-        answer = pool.submit(asking)
-        try:
-            while not wait([answer], timeout=_LOOK_S).done:
-                told(max(0.0, connection.query_progress()))
-        except BaseException:
-            connection.interrupt()
-            raise
-        return answer.result()
+    answer: Future[tuple[list[str], list[tuple[Any, ...]]]] = Future()
+    try:
+        begin(asking, answer)
+        while not wait([answer], timeout=_LOOK_S).done:
+            told(max(0.0, connection.query_progress()))
+    except BaseException:
+        _stop(connection, answer)
+        raise
+    return answer.result()
+
+
+def _stop(connection: Any, answer: Future[Any]) -> None:
+    """End the query, so that the connection is free. One that is about to begin takes no notice of an interruption, so
+    there are several; none begins where the signal came before its thread was there.
+    """
+    until = time.monotonic() + _STOPPED_S
+    while not wait([answer], timeout=_AGAIN_S).done and time.monotonic() < until:
+        connection.interrupt()
 
 
 def write_duckdb(

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
+import pytest
 from replay_runs import empty_history
 from typer.testing import CliRunner
 
@@ -40,3 +42,18 @@ def test_duckdb_never_works_where_a_signal_is_heard() -> None:
     assert ask_watched(connection, "SELECT 1 AS one", lambda percent: None) == (["one"], [(1,)])
     assert working
     assert threading.main_thread() not in working
+
+
+def test_a_signal_as_the_query_begins_ends_it_and_leaves_the_connection_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, start = duckdb.connect(), threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    for_ever = "SELECT count(*) FROM range(10000000) AS a (i), range(10000000) AS b (j) WHERE i * j % 7 = 8"
+    with pytest.raises(KeyboardInterrupt):
+        ask_watched(connection, for_ever, lambda percent: None)
+    assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    connection.close()
