@@ -108,10 +108,7 @@ class Codec:
         # Straight from where pydantic keeps them: by its `__getattr__` every look takes three times as long.
         fields, given = event.__dict__, data.__dict__
         identifiers, things, notes, decides = self._name(event, data, facts)
-        recorded = appended_at
-        if recorded_header is not None or fields["recordedtime"] is not None:
-            recorded = recorded_at(event, appended_at, recorded_header)
-        occurred = occurred_at(event, recorded, self.max_future)
+        recorded, occurred = self._when(event, appended_at, recorded_header)
         if facts.usual is not None and given["actor"] is None and not given["automated"]:
             actor, life = facts.usual
         else:
@@ -154,10 +151,7 @@ class Codec:
         named = facts.concerns_customer and data.__dict__["identifiers"]
         if not named or not self.space.is_usable(named[0]):
             self._name(event, data, facts)
-        recorded = appended_at
-        if recorded_header is not None or fields["recordedtime"] is not None:
-            recorded = recorded_at(event, appended_at, recorded_header)
-        occurred = occurred_at(event, recorded, self.max_future)
+        recorded, occurred = self._when(event, appended_at, recorded_header)
         key = event_key(fields["source"], fields["id"])
         return _head((key, fields["type"], to_micros(occurred), recorded, fields["revision"]))
 
@@ -271,6 +265,13 @@ class Codec:
         if event.revision < least:
             detail = f"expected at least {least}: it must be higher than that of the event it retracts"
             raise InvalidEvent(RejectionReason.INVALID_ENVELOPE, detail, type=event.type, field="revision")
+
+    def _when(self, event: Event[Any], appended_at: datetime, recorded_header: str | None) -> tuple[datetime, datetime]:
+        """When the log first took the event in, and when it happened."""
+        recorded = appended_at
+        if recorded_header is not None or event.__dict__["recordedtime"] is not None:
+            recorded = recorded_at(event, appended_at, recorded_header)
+        return recorded, occurred_at(event, recorded, self.max_future)
 
     # Who and what is named
 

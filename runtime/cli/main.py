@@ -35,7 +35,7 @@ def _begin_early(words: list[str]) -> None:
     if words[:1] == ["replay"] and "--help" not in words:
         from customer_timeline.runtime.replay.forking import prepare
 
-        prepare(columns=not {"parquet", "duckdb"}.isdisjoint(words))
+        prepare(columns=any(word.endswith(("parquet", "duckdb")) for word in words))
 
 
 def _end(*_: object) -> None:

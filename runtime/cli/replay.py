@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from customer_timeline.runtime.interrupts import EXIT_CODE, Interrupted, interruptible
-from customer_timeline.runtime.replay.forking import prepare
 from customer_timeline.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ def replay_command(
         raise typer.BadParameter("--projection goes with --to python.")
     if output is None and to in (Target.PARQUET, Target.DUCKDB, Target.POSTGRES):
         raise typer.BadParameter(f"--to {to} needs --output.")
-    prepare(columns=to in (Target.PARQUET, Target.DUCKDB))
     from customer_timeline.runtime.replay.asking import selection_of
     from customer_timeline.runtime.replay.output import check_output
     from customer_timeline.runtime.replay.run import Question, Ways

@@ -72,10 +72,9 @@ class Crew:
             ProcessPoolExecutor,
             jobs,
             mp_context=context,
-            initializer=_begin,
+            initializer=partial(_begin, settings, client, self._progress, self._stop, dict(self._slots)),
         )
-        self._begun_with = (settings, client, self._progress, self._stop, dict(self._slots))
-        self._pool = self._new_pool(initargs=(*self._begun_with, 0))
+        self._pool = self._new_pool(initargs=(0,))
 
     def __enter__(self) -> Crew:
         return self
@@ -90,7 +89,7 @@ class Crew:
         `nice`: by how much they give way to the process that started them, as the kernel counts it.
         """
         self._pool.shutdown()
-        self._pool = self._new_pool(initargs=(*self._begun_with, nice))
+        self._pool = self._new_pool(initargs=(nice,))
 
     def read(self, stretches: Iterable[Stretch], observe: Callable[[Mapping[int, int]], None]) -> None:
         """Read every stretch into its spool. `observe` is told how far each partition is."""

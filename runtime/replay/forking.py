@@ -21,7 +21,7 @@ _COLUMNS: Final = "customer_timeline.runtime.replay.gathering"
 def prepare(*, columns: bool) -> None:
     """Begin to load what the processes of a `Crew` need, in the background; `columns` where they make columns.
 
-    Calling it is no more than quicker, and its failures are those of the crew. Called again it changes nothing.
+    Calling it is no more than quicker, and its failures are those of the crew.
     """
     # Arrow's own way with memory keeps what is free: each process would seem to grow with the log.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

@@ -70,15 +70,15 @@ def _gather(identity: HistoryIdentity, folder: Path, partition: int, lost: Outdo
             at = row[1] if counts else happened[next_lost]
             if until_us is not None and at >= until_us:
                 continue
-            about = row[4] if len(row) > 3 else ()
+            event_id, about = row[3:] if len(row) > 3 else ("", ())
             if isinstance(about, str):
-                _decided(identity, at, row[3], who[number], about if counts else None)
+                _decided(identity, at, event_id, who[number], about if counts else None)
             elif not counts:
                 # A copy of the record that counts says the same once more, which changes nothing.
                 identity.tell_superseded(at, who[number], listed=True)
             elif about or at <= least[number]:  # else all of it was told
                 least[number] = min(at, least[number])
-                identity.tell(at, row[3] if len(row) > 3 else "", who[number], about)
+                identity.tell(at, event_id, who[number], about)
 
 
 def _decided(identity: HistoryIdentity, at: int, event_id: str, pair: Who, verdict: str | None) -> None:
